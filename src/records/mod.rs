@@ -1,0 +1,24 @@
+//! What travels on each topic. The `.avsc` files under `schemas/` are the public interface; these structs are
+//! checked against them by `tests/records.rs`. Fields are added only with defaults.
+
+mod label;
+mod message;
+mod prediction;
+mod verdict;
+
+pub use label::{Label, LabelSource};
+pub use message::Message;
+pub use prediction::{Prediction, TaskPrediction, UserFeatures};
+pub use verdict::{Action, Decision, Kind, ModelRef, Reason, ReasonSource, ReasonsStatus, Score, Verdict};
+
+/// The Avro schemas of the records, as published.
+pub mod schema {
+    /// `Message`: what producers write.
+    pub const MESSAGE: &str = include_str!("../../schemas/message.avsc");
+    /// `Verdict`: what moderation services read.
+    pub const VERDICT: &str = include_str!("../../schemas/verdict.avsc");
+    /// `Prediction`: the prediction log.
+    pub const PREDICTION: &str = include_str!("../../schemas/prediction.avsc");
+    /// `Label`: what a message truly was.
+    pub const LABEL: &str = include_str!("../../schemas/label.avsc");
+}
