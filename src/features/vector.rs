@@ -1,0 +1,239 @@
+//! The row that a model reads: clipped and scaled numbers first, term weights behind them.
+//!
+//! ```text
+//!  raw numbers ─► default ─► clip ─► (x - mean) / scale ─► columns 0..N       ┐
+//!                                                                             ├─► one row of Rows
+//!  text ───────────────────► TF-IDF ────────────────────► columns N..N + T    ┘
+//! ```
+//!
+//! Rows are sparse: of a thousand terms a message has a few dozen. What needs them dense spreads them out itself, see
+//! [`crate::model::Scorer`].
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    contract::Contract,
+    tfidf::{self, Terms, Vectorizer},
+};
+
+/// How one numeric feature is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaling {
+    /// Lower and upper bound of the value, in the feature's unit. What lies outside is moved to the bound.
+    pub clip: [f64; 2],
+    /// Subtracted, in the feature's unit.
+    pub mean: f64,
+    /// Divided by, in the feature's unit, > 0.
+    pub scale: f64,
+}
+
+impl Scaling {
+    fn apply(&self, value: f64) -> f32 {
+        let [low, high] = self.clip;
+        ((value.clamp(low, high) - self.mean) / self.scale) as f32
+    }
+}
+
+/// Why contract, scaling and vocabulary do not fit together.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs)] // The messages say it.
+pub enum TransformerError {
+    #[error("there are {found} scalings for {features} features; give one each")]
+    Count { features: usize, found: usize },
+    #[error("the clip bounds of feature {name} are {low}..={high}; give two finite numbers, low <= high")]
+    Clip { name: String, low: f64, high: f64 },
+    #[error("the mean of feature {name} is {mean}; give a finite number")]
+    Mean { name: String, mean: f64 },
+    #[error("the scale of feature {name} is {scale}; give a finite number > 0")]
+    Scale { name: String, scale: f64 },
+    #[error("feature {name} scaled at its clip bounds leaves the range of 32-bit numbers; check mean and scale")]
+    Range { name: String },
+}
+
+/// Turns a message into a row. Immutable; its buffers are in [`Scratch`].
+#[derive(Debug)]
+pub struct FeatureTransformer {
+    contract: Contract,
+    scaling: Vec<Scaling>,
+    vectorizer: Vectorizer,
+}
+
+/// Buffers that [`FeatureTransformer::push`] uses again and again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    tfidf: tfidf::Scratch,
+    terms: Vec<(u32, f32)>,
+}
+
+impl FeatureTransformer {
+    /// Takes one scaling per feature of the contract.
+    pub fn try_new(
+        contract: Contract,
+        scaling: Vec<Scaling>,
+        vectorizer: Vectorizer,
+    ) -> Result<Self, TransformerError> {
+        let (features, found) = (contract.features().len(), scaling.len());
+        if features != found {
+            return Err(TransformerError::Count { features, found });
+        }
+        for (feature, scaling) in contract.features().iter().zip(&scaling) {
+            check(&feature.name, scaling)?;
+        }
+        Ok(Self { contract, scaling, vectorizer })
+    }
+
+    /// What the numeric columns mean.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Columns of a row: numeric features, then terms.
+    pub fn width(&self) -> usize {
+        self.numeric() + self.vectorizer.columns()
+    }
+
+    /// Numeric columns.
+    pub fn numeric(&self) -> usize {
+        self.contract.features().len()
+    }
+
+    /// Adds the row of one message. `raw` is what [`Contract::raw`] gave, `text` the sanitized text.
+    pub fn push(&self, raw: &[Option<f64>], text: &str, scratch: &mut Scratch, rows: &mut Rows) -> Terms {
+        debug_assert_eq!(raw.len(), self.numeric());
+        let features = self.contract.features().iter().zip(&self.scaling).zip(raw);
+        let numeric = features.map(|((feature, scaling), raw)| scaling.apply(raw.unwrap_or(feature.default)));
+        rows.entries.extend((0u32..).zip(numeric));
+        let found = self.vectorizer.transform(text, &mut scratch.tfidf, &mut scratch.terms);
+        let first = self.numeric() as u32; // At most FEATURES_MAX.
+        rows.entries.extend(scratch.terms.iter().map(|&(column, weight)| (first + column, weight)));
+        rows.ends.push(rows.entries.len());
+        found
+    }
+}
+
+/// The rows of a chunk, sparse: per row (column, value) pairs in the order of their columns, each column once. The
+/// memory is kept between chunks; it is bounded by the rows of a chunk times the numeric features and the terms of a
+/// text.
+#[derive(Debug, Default)]
+pub struct Rows {
+    entries: Vec<(u32, f32)>,
+    /// Where each row ends in `entries`.
+    ends: Vec<usize>,
+}
+
+impl Rows {
+    /// Rows in it.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.ends.clear();
+    }
+
+    /// The non-zero entries of a row. Panics past [`Self::len`].
+    pub fn row(&self, row: usize) -> &[(u32, f32)] {
+        let start = row.checked_sub(1).map_or(0, |previous| self.ends[previous]);
+        &self.entries[start..self.ends[row]]
+    }
+}
+
+fn check(name: &str, scaling: &Scaling) -> Result<(), TransformerError> {
+    let Scaling { clip: [low, high], mean, scale } = *scaling;
+    let name = || name.to_owned();
+    if !(low.is_finite() && high.is_finite() && low <= high) {
+        return Err(TransformerError::Clip { name: name(), low, high });
+    }
+    if !mean.is_finite() {
+        return Err(TransformerError::Mean { name: name(), mean });
+    }
+    if !(scale.is_finite() && scale > 0.0) {
+        return Err(TransformerError::Scale { name: name(), scale });
+    }
+    // So that every value a row can hold is finite: scaling is monotonic, its ends bound the rest.
+    if [low, high].iter().all(|&bound| scaling.apply(bound).is_finite()) {
+        Ok(())
+    } else {
+        Err(TransformerError::Range { name: name() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::contract::Feature;
+
+    const PLAIN: Scaling = Scaling { clip: [0.0, 100.0], mean: 10.0, scale: 4.0 };
+
+    fn transformer(scaling: Vec<Scaling>) -> Result<FeatureTransformer, TransformerError> {
+        let features = vec![
+            Feature::text("char_count").unwrap(),
+            Feature { default: 30.0, ..Feature::user("account_age_days", "days") },
+        ];
+        let vocabulary = vec![("hello".into(), 1.0), ("free offer".into(), 2.0)];
+        let vectorizer = Vectorizer::try_new(vocabulary, tfidf::Options::default()).unwrap();
+        FeatureTransformer::try_new(Contract::try_new(features).unwrap(), scaling, vectorizer)
+    }
+
+    fn rows(messages: &[([Option<f64>; 2], &str)]) -> Rows {
+        let transformer = transformer(vec![PLAIN; 2]).unwrap();
+        assert_eq!(transformer.width(), 4);
+        let (mut scratch, mut rows) = (Scratch::default(), Rows::default());
+        for (raw, text) in messages {
+            transformer.push(raw, text, &mut scratch, &mut rows);
+        }
+        rows
+    }
+
+    #[test]
+    fn numbers_stand_before_terms() {
+        let rows = rows(&[([Some(18.0), Some(6.0)], "a free offer"), ([Some(10.0), Some(10.0)], "nothing")]);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.row(0), [(0, 2.0), (1, -1.0), (3, 1.0)]);
+        assert_eq!(rows.row(1), [(0, 0.0), (1, 0.0)]);
+    }
+
+    #[test]
+    fn a_missing_value_is_the_default() {
+        assert_eq!(rows(&[([Some(10.0), None], "")]).row(0)[1], (1, 5.0));
+    }
+
+    #[test]
+    fn an_outlier_is_moved_to_the_bound() {
+        let rows = rows(&[([Some(1e300), Some(-1.0)], "")]);
+        assert_eq!(rows.row(0), [(0, 22.5), (1, -2.5)]);
+    }
+
+    #[test]
+    fn cleared_rows_leave_nothing_behind() {
+        let mut rows = rows(&[([None, None], "hello")]);
+        rows.clear();
+        assert!(rows.is_empty());
+        assert_eq!(rows.len(), 0);
+    }
+
+    #[track_caller]
+    fn bad(scaling: Scaling, expected: &str) {
+        let error = transformer(vec![PLAIN, scaling]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn bad_scalings_are_refused() {
+        bad(Scaling { clip: [1.0, 0.0], ..PLAIN }, "bounds of feature account_age_days are 1..=0");
+        bad(Scaling { clip: [f64::NEG_INFINITY, 0.0], ..PLAIN }, "are -inf..=0");
+        bad(Scaling { mean: f64::NAN, ..PLAIN }, "the mean of feature account_age_days is NaN");
+        bad(Scaling { scale: 0.0, ..PLAIN }, "the scale of feature account_age_days is 0");
+        bad(Scaling { scale: 1e-300, ..PLAIN }, "leaves the range of 32-bit numbers");
+        let error = transformer(vec![PLAIN]).unwrap_err().to_string();
+        assert!(error.contains("1 scalings for 2 features"), "{error}");
+    }
+}

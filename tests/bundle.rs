@@ -1,0 +1,358 @@
+//! The bundles of this repository load and score as onnxruntime does, and every way to tamper with one is refused.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure, also in what tests share")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use assize::{
+    features::{text, vector},
+    intake,
+    model::{Bundle, BundleError, Digest, GoldenError, GraphError, Model, PROBABILITY_TOLERANCE, TILE_ROWS_MAX},
+    records::Action,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SPAM_SMS: &str = "models/spam-sms";
+const USER_RISK: &str = "tests/bundles/user-risk";
+
+fn folder(bundle: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(bundle)
+}
+
+fn load(bundle: &str) -> Arc<Bundle> {
+    Arc::new(Bundle::load(&folder(bundle), None).unwrap())
+}
+
+/// A copy of a bundle, to be tampered with.
+struct Copy(TempDir);
+
+impl Copy {
+    fn of(bundle: &str) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(folder(bundle)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        Self(copy)
+    }
+
+    fn read(&self, file: &str) -> Vec<u8> {
+        fs::read(self.0.path().join(file)).unwrap()
+    }
+
+    fn write(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.0.path().join(file), bytes).unwrap();
+    }
+
+    /// Changes `manifest.json`, as someone would who can sign for it.
+    fn edit_manifest(&self, edit: impl FnOnce(&mut Value)) {
+        let mut manifest = serde_json::from_slice(&self.read("manifest.json")).unwrap();
+        edit(&mut manifest);
+        self.write("manifest.json", manifest.to_string());
+    }
+
+    /// Replaces a file and its digest in the manifest, so that only its content can give it away.
+    fn replace(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        self.write(file, &bytes);
+        self.edit_manifest(|manifest| manifest["files"][file] = json!(Digest::of(bytes.as_ref())));
+    }
+
+    fn edit_golden(&self, edit: impl FnOnce(&mut Value)) {
+        let mut golden = serde_json::from_slice(&self.read("golden.json")).unwrap();
+        edit(&mut golden);
+        self.replace("golden.json", golden.to_string());
+    }
+
+    fn load(&self) -> Result<Bundle, BundleError> {
+        Bundle::load(self.0.path(), None)
+    }
+
+    /// The message of the refusal with all its causes.
+    #[track_caller]
+    fn refused(&self, expected: &str) -> BundleError {
+        let error = self.load().expect_err("a tampered bundle loads");
+        let message = chain(&error);
+        assert!(message.contains(expected), "{message}");
+        error
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", chain(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
+#[test]
+fn an_untouched_copy_loads_under_its_digest() {
+    for bundle in [SPAM_SMS, USER_RISK] {
+        let copy = Copy::of(bundle);
+        let loaded = copy.load().unwrap();
+        assert_eq!(loaded.digest(), Digest::of(&copy.read("manifest.json")));
+        assert!(Bundle::load(copy.0.path(), Some(loaded.digest())).is_ok());
+        assert_eq!(loaded.reference("live").digest, loaded.digest().0);
+    }
+}
+
+#[test]
+fn the_two_bundles_ask_for_different_features() {
+    let (spam_sms, user_risk) = (load(SPAM_SMS), load(USER_RISK));
+    assert!(!spam_sms.transformer().contract().uses_user_features());
+    let contract = user_risk.transformer().contract();
+    assert_eq!(contract.user_names(), ["account_age_days", "follower_count", "messages_sent_7d"]);
+    assert_eq!(contract.id(), assize::features::contract::Contract::default().id());
+}
+
+#[test]
+fn a_flipped_byte_in_any_file_is_refused() {
+    for file in ["model.onnx", "vocabulary.tsv", "golden.json", "held_out.txt"] {
+        let copy = Copy::of(SPAM_SMS);
+        let mut bytes = copy.read(file);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        copy.write(file, bytes);
+        let error = copy.refused("manifest.json says");
+        assert!(matches!(error, BundleError::Digest { file: refused, .. } if refused == file));
+    }
+}
+
+#[test]
+fn a_changed_manifest_is_another_bundle() {
+    let copy = Copy::of(SPAM_SMS);
+    let pin = copy.load().unwrap().digest();
+    copy.edit_manifest(|manifest| manifest["threshold"] = json!(0.6));
+    assert!(copy.load().is_ok(), "without a pin the changed manifest is a valid one");
+    let error = Bundle::load(copy.0.path(), Some(pin)).unwrap_err();
+    assert!(matches!(error, BundleError::Pin { expected, .. } if expected == pin), "{error}");
+}
+
+#[test]
+fn golden_vectors_that_do_not_come_out_are_refused() {
+    let differs = |what: &str, edit: fn(&mut Value)| {
+        let copy = Copy::of(USER_RISK);
+        copy.edit_golden(|golden| edit(&mut golden[3]));
+        let error = copy.refused(what);
+        let BundleError::Golden { source } = error else { panic!("{error}") };
+        assert!(
+            matches!(source, GoldenError::Differs { vector: 3, .. } | GoldenError::Length { vector: 3, .. }),
+            "{source}"
+        );
+    };
+    differs("the probability of label 1 is", |golden| {
+        let probability = golden["probabilities"][1].as_f64().unwrap();
+        golden["probabilities"][1] = json!(probability + 2.0 * PROBABILITY_TOLERANCE);
+    });
+    differs("feature char_count is", |golden| golden["numeric"][3] = json!(1.0));
+    differs("feature account_age_days is", |golden| golden["numeric"][0] = json!(null));
+    differs("the weight of term", |golden| golden["terms"][0][1] = json!(0.123));
+    differs("terms, expected", |golden| golden["terms"] = json!([]));
+    differs("feature char_count is", |golden| golden["text"] = json!("another text altogether"));
+}
+
+#[test]
+fn a_model_that_scores_otherwise_is_refused_by_its_golden_vectors() {
+    let copy = Copy::of(USER_RISK);
+    copy.edit_manifest(|manifest| manifest["contract"]["features"][0]["mean"] = json!(1.0));
+    copy.refused("the probability of label 0 is");
+}
+
+#[test]
+fn golden_vectors_may_not_be_left_out() {
+    let copy = Copy::of(SPAM_SMS);
+    copy.edit_golden(|golden| *golden = json!([]));
+    copy.refused("there are 0 golden vectors");
+    copy.edit_manifest(|manifest| drop(manifest["files"].as_object_mut().unwrap().remove("golden.json")));
+    copy.refused("gives no SHA-256 for golden.json");
+}
+
+#[test]
+fn a_vocabulary_must_fit_the_graph() {
+    let copy = Copy::of(SPAM_SMS);
+    let vocabulary = String::from_utf8(copy.read("vocabulary.tsv")).unwrap();
+    let shorter = vocabulary.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+    copy.replace("vocabulary.tsv", shorter);
+    let error = copy.refused("the graph reads 1006 columns; the bundle gives 6 numeric features and 999 terms");
+    assert!(matches!(error, BundleError::Graph { source: GraphError::Width { .. } }));
+    copy.replace("vocabulary.tsv", vocabulary.replacen('\t', " ", 1));
+    copy.refused("vocabulary.tsv, line 1");
+    copy.replace("vocabulary.tsv", b"\xff");
+    copy.refused("not UTF-8");
+}
+
+/// One edit of the manifest, and what the refusal says.
+#[track_caller]
+fn bad_manifest(edit: impl FnOnce(&mut Value), expected: &str) {
+    let copy = Copy::of(USER_RISK);
+    copy.edit_manifest(edit);
+    copy.refused(expected);
+}
+
+#[test]
+fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
+    bad_manifest(|m| m["threshold"] = json!(1.2), "threshold: the threshold is 1.2; give a probability, 0 to 1");
+    bad_manifest(|m| m["actions"]["review"] = json!(-0.5), "actions.review: the threshold is -0.5");
+    bad_manifest(|m| m["actions"]["block"] = json!(0.1), "review must start below");
+    bad_manifest(|m| m["colour"] = json!("red"), "unknown field `colour`");
+    bad_manifest(|m| m["contract"]["features"][2]["unt"] = json!(""), "contract.features[2].unt: unknown field `unt`");
+    bad_manifest(|m| m["format"] = json!(2), "has the format 2; this version reads 1");
+    bad_manifest(|m| m["kind"] = json!("MULTICLASS"), "serves BINARY models");
+    bad_manifest(|m| m["labels"] = json!(["a", "b", "c"]), "a BINARY model has two");
+    bad_manifest(|m| m["positive"] = json!("ris"), "the positive label is \"ris\"");
+    bad_manifest(|m| m["contract"]["id"] = json!("000000000000"), "manifest.json says 000000000000");
+    bad_manifest(|m| m["contract"]["features"][3]["unit"] = json!("bytes"), "computes it in \"code points\"");
+    bad_manifest(|m| m["contract"]["features"][4]["name"] = json!("char_count"), "\"char_count\" is there twice");
+    bad_manifest(|m| m["contract"]["features"][1]["scale"] = json!(0), "the scale of feature follower_count is 0");
+    bad_manifest(
+        |m| m["contract"]["features"][1]["clip"] = json!([5, 1]),
+        "bounds of feature follower_count are 5..=1",
+    );
+    bad_manifest(|m| m["graph"]["output"] = json!("logits"), "no output \"logits\"");
+    bad_manifest(|m| m["graph"]["output"] = json!("label"), "it must be 32-bit probabilities of 2 classes per row");
+    bad_manifest(|m| m["graph"]["input"] = json!("x"), "must have \"x\"");
+    bad_manifest(|m| m["files"]["../manifest.json"] = json!("00".repeat(32)), "plain file names only");
+    bad_manifest(|m| m["files"]["model.onnx"] = json!("abc"), "\"abc\" is no SHA-256");
+    bad_manifest(
+        |m| (0..20).for_each(|n| m["files"][format!("{n}.txt")] = json!("00".repeat(32))),
+        "names 23 files; at most 16",
+    );
+}
+
+#[test]
+fn a_number_that_is_none_is_no_manifest() {
+    for not_a_number in ["NaN", "1e999", "null", "\"1\""] {
+        let copy = Copy::of(USER_RISK);
+        let manifest = String::from_utf8(copy.read("manifest.json")).unwrap();
+        let at = manifest.find("\"mean\": ").unwrap() + "\"mean\": ".len();
+        let end = at + manifest[at..].find(',').unwrap();
+        copy.write("manifest.json", format!("{}{not_a_number}{}", &manifest[..at], &manifest[end..]));
+        copy.refused("manifest.json is not valid: contract");
+    }
+}
+
+#[test]
+fn oversize_and_missing_files_are_refused_before_they_are_read() {
+    let copy = Copy::of(SPAM_SMS);
+    // Sparse: takes no room on the disk.
+    fs::File::create(copy.0.path().join("vocabulary.tsv")).unwrap().set_len(1 << 40).unwrap();
+    assert!(matches!(copy.refused("larger than 33554432 bytes"), BundleError::TooLarge { .. }));
+    fs::remove_file(copy.0.path().join("vocabulary.tsv")).unwrap();
+    assert!(matches!(copy.refused("cannot be read"), BundleError::Read { .. }));
+    copy.write("manifest.json", " ".repeat((1 << 20) + 1));
+    assert!(matches!(copy.refused("larger than 1048576 bytes"), BundleError::TooLarge { .. }));
+}
+
+#[test]
+fn a_graph_that_is_none_is_refused() {
+    let copy = Copy::of(SPAM_SMS);
+    let graph = copy.read("model.onnx");
+    for cut in [0, 1, graph.len() / 3, graph.len() - 1] {
+        copy.replace("model.onnx", &graph[..cut]);
+        let error = copy.refused("model.onnx is no usable graph");
+        assert!(matches!(error, BundleError::Graph { .. }));
+    }
+    // The graph's list of outputs comes last; no node computes this one. tract panics on it.
+    let mut dangling = graph;
+    let output = dangling.windows(13).rposition(|name| name == b"probabilities").unwrap();
+    dangling[output] = b'P';
+    copy.replace("model.onnx", &dangling);
+    copy.refused("model.onnx is no usable graph");
+}
+
+/// Scores messages as a lane does.
+struct Court {
+    model: Model,
+    rows: vector::Rows,
+    text_scratch: text::Scratch,
+    scratch: vector::Scratch,
+}
+
+impl Court {
+    fn new(bundle: &str) -> Self {
+        let model = Model::new(load(bundle)).unwrap();
+        let (text_scratch, scratch) = (text::Scratch::default(), vector::Scratch::default());
+        Self { model, rows: vector::Rows::default(), text_scratch, scratch }
+    }
+
+    fn add(&mut self, message: &str, user: &[f64]) {
+        let transformer = self.model.bundle().transformer();
+        let (text, _) = intake::hear_text(message.into()).unwrap();
+        let mut raw = Vec::new();
+        transformer.contract().raw(&text::extract(&text, &mut self.text_scratch), user, &mut raw);
+        transformer.push(&raw, &text, &mut self.scratch, &mut self.rows);
+    }
+
+    /// The probability of the positive label, per message.
+    fn judge(&mut self) -> Vec<f64> {
+        let policy = self.model.bundle().policy().clone();
+        let scores = self.model.score(&self.rows).unwrap();
+        let probabilities = scores.rows().map(|row| policy.decide(row).probability).collect();
+        self.rows.clear();
+        probabilities
+    }
+}
+
+#[test]
+fn a_row_scores_the_same_in_every_batch() {
+    let messages: Vec<String> = (0..3 * TILE_ROWS_MAX + 5)
+        .map(|n| {
+            format!("message {n}: {} call {n} now {}", ["WIN a prize!", "see you at home"][n % 2], "!".repeat(n % 7))
+        })
+        .collect();
+    for (bundle, user) in [(SPAM_SMS, &[][..]), (USER_RISK, &[10.0, 20.0, f64::NAN][..])] {
+        let mut court = Court::new(bundle);
+        let alone: Vec<f64> = messages
+            .iter()
+            .map(|message| {
+                court.add(message, user);
+                court.judge()[0]
+            })
+            .collect();
+        for rows in [2, TILE_ROWS_MAX - 1, TILE_ROWS_MAX, TILE_ROWS_MAX + 1, messages.len(), 7] {
+            messages[..rows].iter().for_each(|message| court.add(message, user));
+            for (row, (together, alone)) in court.judge().iter().zip(&alone).enumerate() {
+                assert!((together - alone).abs() < 1e-6, "{bundle}, row {row} of {rows}: {together}, alone {alone}");
+            }
+        }
+        assert!(court.judge().is_empty());
+    }
+}
+
+#[test]
+fn user_features_move_the_score_and_missing_ones_count_as_the_default() {
+    let mut court = Court::new(USER_RISK);
+    let features = &court.model.bundle().manifest().contract.features;
+    let defaults: Vec<f64> = features[..3].iter().map(|feature| feature.default).collect();
+    let highest: Vec<f64> = features[..3].iter().map(|feature| feature.clip[1]).collect();
+    for user in [&[][..], &[f64::NAN; 3], &defaults, &[1e300; 3], &highest, &[0.0, 0.0, 300.0], &[2000.0, 800.0, 0.0]] {
+        court.add("hello, free offer", user);
+    }
+    let [nothing, missing, default, outlier, bound, new, old] = court.judge()[..] else { panic!("seven messages") };
+    assert_eq!((nothing, missing), (default, default));
+    assert_eq!(outlier, bound);
+    assert!(new > 0.9 && old < 0.1, "a new, busy account {new}, an old, quiet one {old}");
+}
+
+#[test]
+fn spam_is_blocked_and_small_talk_is_not() {
+    let mut court = Court::new(SPAM_SMS);
+    court.add("URGENT! You have won a FREE prize worth £2000. Call 09001234567 now to claim, txt STOP to end", &[]);
+    court.add("ok, see you at lunch then", &[]);
+    let policy = court.model.bundle().policy().clone();
+    let outcomes: Vec<_> = court.model.score(&court.rows).unwrap().rows().map(|row| policy.decide(row)).collect();
+    assert_eq!(outcomes.iter().map(|outcome| outcome.action).collect::<Vec<_>>(), [Action::Block, Action::Allow]);
+    assert_eq!(policy.labels()[outcomes[0].label], "spam");
+    assert_eq!(policy.labels()[outcomes[1].label], "not_spam");
+}
+
+#[test]
+fn every_held_out_message_is_listed_once() {
+    let held_out = fs::read_to_string(folder(SPAM_SMS).join("held_out.txt")).unwrap();
+    let lines: Vec<&str> = held_out.lines().collect();
+    assert_eq!(lines.len() as u64, load(SPAM_SMS).manifest().training.folds["held_out"]);
+    assert!(lines.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(lines.iter().all(|line| line.len() == 16 && u64::from_str_radix(line, 16).is_ok()));
+}
