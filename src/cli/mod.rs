@@ -1,0 +1,132 @@
+//! One thin file per command. Data goes to stdout, logs and progress to stderr.
+
+mod audit;
+mod demo;
+mod features;
+mod run;
+mod send;
+mod table;
+mod topics;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    config::{Config, ConfigError},
+    fault::Exit,
+};
+
+/// Every message is accounted for exactly once: a verdict, a dead letter, or a counted repeat.
+#[derive(Debug, Parser)]
+#[command(name = "assize", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 a finding or a failure; 2 wrong use; 64 config refused; 65 bundle refused; 69 a service or topic \
+is not as needed; 70 refused by the broker; 75 drain cut short; 76 another process has this identity; 77 too many rebuilds; 130, 143 ended by a second signal. Docs: README.md";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Hold the outputs against the input: is every message accounted for exactly once?
+    Audit(audit::Args),
+    /// Judge labelled messages from a file, with no services at all.
+    Demo(demo::Args),
+    /// Features for training, and the contract that names them.
+    Features(features::Args),
+    /// Judge the messages of a topic, exactly once, until SIGTERM.
+    Run(run::Args),
+    /// Send messages to the input topic, as an upstream producer would.
+    Send(send::Args),
+    /// Make or check the topics.
+    Topics(topics::Args),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArg {
+    /// Configuration file; without one every default holds.
+    #[arg(long, short, value_name = "FILE", env = "ASSIZE_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    /// Reads and validates the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the key, what was found and what is allowed.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(path) => Config::load(path),
+            None => Config::parse("", std::env::vars()),
+        }
+    }
+}
+
+/// An error with the exit code that it ends the process with.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with its whole chain of causes in one line; a cause that its context already quotes is left out.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        let mut message = String::new();
+        for cause in error.into().chain().map(ToString::to_string) {
+            if message.is_empty() {
+                message = cause;
+            } else if !message.ends_with(&cause) {
+                message = format!("{message}: {cause}");
+            }
+        }
+        Self { exit, message }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Config, error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`Failure`], with the exit code.
+    pub fn run(self) -> Result<Exit, Failure> {
+        match self.command {
+            Command::Audit(args) => args.run(),
+            Command::Demo(args) => demo::run(args),
+            Command::Features(args) => features::run(args).map(|()| Exit::Done).map_err(Failure::from),
+            Command::Run(args) => run::run(&args),
+            Command::Send(args) => args.run(),
+            Command::Topics(args) => args.run(),
+        }
+    }
+}
+
+/// Progress on stderr, seen only where that is a terminal. A length of 0 is set later, or never known.
+pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

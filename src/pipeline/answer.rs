@@ -1,0 +1,145 @@
+//! The answers: one verdict and one prediction for a case.
+
+use std::borrow::Cow;
+
+use super::{Judged, case::Case};
+use crate::{
+    codec::{CodecError, RecordWriter},
+    decision::Outcome,
+    hash::Hasher,
+    records::{Action, Prediction, TaskPrediction, UserFeatures, Verdict},
+    stream::{Outputs, Topic},
+};
+
+/// Writes answers of one lane.
+pub(super) struct Clerk {
+    pub verdicts: RecordWriter,
+    pub predictions: RecordWriter,
+    pub hasher: Hasher,
+    pub contract: String,
+}
+
+/// Everything about a case that its answers say.
+pub(super) struct Findings<'a> {
+    pub case: &'a Case<'a>,
+    pub user_features: UserFeatures,
+    pub user_features_age_ms: Option<i64>,
+    pub features: &'a [Option<f64>],
+    pub unknown_term_ratio: Option<f64>,
+    pub decided_at_ms: i64,
+}
+
+impl Clerk {
+    /// Writes the verdict and the prediction of a case; `judged` has one entry per task.
+    pub(super) fn answer<'a>(
+        &'a self,
+        findings: &Findings<'a>,
+        judged: impl Iterator<Item = Judged<'a>> + Clone,
+        outputs: &mut Outputs,
+    ) -> Result<(), CodecError> {
+        let Case { record, heard, .. } = findings.case;
+        let action = judged.clone().map(|judged| judged.outcome.action).max().unwrap_or(Action::Allow);
+        let degraded: Vec<_> = findings.user_features.degraded().map(Cow::Borrowed).into_iter().collect();
+        let verdict = self.verdict(findings, judged.clone(), action, &degraded);
+        outputs.write(
+            Topic::Verdicts,
+            record.partition,
+            |key| push_decimal(key, heard.user_id),
+            |value| self.verdicts.write(&verdict, value),
+        )?;
+        let prediction = self.prediction(findings, judged, action, degraded);
+        outputs.write(
+            Topic::Predictions,
+            record.partition,
+            |key| push_hex(key, &prediction.user_hash),
+            |value| self.predictions.write(&prediction, value),
+        )
+    }
+
+    fn verdict<'a>(
+        &self,
+        findings: &Findings<'a>,
+        judged: impl Iterator<Item = Judged<'a>> + Clone,
+        action: Action,
+        degraded: &[Cow<'a, str>],
+    ) -> Verdict<'a> {
+        let Case { record, heard, key, revision, identity, payload_hash } = findings.case;
+        // Of tasks with the same action the first one set it.
+        let decided_by = judged.clone().find(|judged| action > Action::Allow && judged.outcome.action == action);
+        Verdict {
+            message_id: Cow::Borrowed(&heard.message_id),
+            user_id: heard.user_id,
+            verdict_id: identity.to_string().into(),
+            idempotency_key: key.map(Cow::Borrowed),
+            revision: *revision,
+            payload_hash: *payload_hash,
+            source_partition: record.partition,
+            source_offset: record.offset,
+            created_at: heard.created_at,
+            decided_at: findings.decided_at_ms,
+            action,
+            decided_by: decided_by.map(|judged| Cow::Borrowed(judged.task)),
+            policy: None,
+            degraded: degraded.to_vec(),
+            flags: heard.flags.names().map(Cow::Borrowed).collect(),
+            decisions: judged.map(|judged| judged.policy.decision(judged.outcome, judged.task, judged.model)).collect(),
+        }
+    }
+
+    fn prediction<'a>(
+        &'a self,
+        findings: &Findings<'a>,
+        judged: impl Iterator<Item = Judged<'a>>,
+        action: Action,
+        degraded: Vec<Cow<'a, str>>,
+    ) -> Prediction<'a> {
+        let Case { record, heard, key, revision, .. } = findings.case;
+        Prediction {
+            message_id: Cow::Borrowed(&heard.message_id),
+            idempotency_key: key.map(Cow::Borrowed),
+            revision: *revision,
+            user_hash: self.hasher.user(heard.user_id),
+            text_hash: self.hasher.text(&heard.text),
+            hash_key_id: Cow::Borrowed(self.hasher.id()),
+            source_partition: record.partition,
+            source_offset: record.offset,
+            created_at: heard.created_at,
+            decided_at: findings.decided_at_ms,
+            language: Cow::Borrowed(heard.language.as_str()),
+            action,
+            degraded,
+            user_features: findings.user_features,
+            user_features_age_ms: findings.user_features_age_ms,
+            features: findings.features.to_vec(),
+            feature_contract: Cow::Borrowed(&self.contract),
+            unknown_term_ratio: findings.unknown_term_ratio,
+            tasks: judged.map(task_prediction).collect(),
+        }
+    }
+}
+
+fn task_prediction(judged: Judged<'_>) -> TaskPrediction<'_> {
+    let Judged { task, policy, outcome: Outcome { label, .. }, probabilities, model } = judged;
+    let raw: Vec<f64> = probabilities.iter().map(|&probability| f64::from(probability)).collect();
+    TaskPrediction {
+        task: Cow::Borrowed(task),
+        labels: vec![Cow::Borrowed(&policy.labels()[label])],
+        calibrated: raw.clone(),
+        raw,
+        model,
+        shadow: false,
+    }
+}
+
+fn push_decimal(out: &mut Vec<u8>, number: i64) {
+    use std::io::Write as _;
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+}

@@ -1,0 +1,314 @@
+//! The paragraph: from a chunk of records to its answers. The only module that knows every stage.
+//!
+//! ```text
+//!  Chunk ─► decode ─► hear ─► dedup ─► user features ─► text features ─► rows ─► scores ─► decide ─► Outputs
+//!             │        │        ├ repeat: counted                                                     ▲
+//!             └────────┴────────┴ reject: dead letter ────────────────────────────────────────────────┘
+//! ```
+//!
+//! Everything here is a pure function of the chunk, the models and the windows, but for two look-ups: a schema id that
+//! is new to the lane, and the user features.
+
+mod answer;
+mod case;
+mod dead_letter;
+mod task;
+mod users;
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    clock::now_ms,
+    codec::{CodecError, RecordWriter, Schemas},
+    decision::{Outcome, Policy},
+    dedup::{Pending, Seen, Windows},
+    fault::{Action, Exit, Fault},
+    features::{contract::Contract, store::FeatureStore, text},
+    hash::Hasher,
+    intake::Reject,
+    ops::metrics::{LaneMetrics, Metrics, Stage, TransactionResult},
+    records::ModelRef,
+    stream::{Chunk, NextOffsets, Outputs},
+};
+use answer::{Clerk, Findings};
+use case::{Case, Decoder};
+use dead_letter::DeadLetters;
+use task::TaskLane;
+use users::Users;
+
+pub use case::{IDEMPOTENCY_KEY, REVISION};
+pub use dead_letter::{ERROR_HEADERS, VALUE_OMITTED};
+pub use task::{Task, union};
+
+/// What all lanes share.
+#[derive(Clone)]
+pub struct Court {
+    /// Readers by schema id.
+    pub schemas: Arc<Schemas>,
+    /// The classifiers.
+    pub tasks: Arc<[Task]>,
+    /// What the tasks together read of text and user.
+    pub contract: Arc<Contract>,
+    /// User features.
+    pub store: Arc<dyn FeatureStore>,
+    /// Keyed hashes.
+    pub hasher: Hasher,
+    /// Metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// Name of the input topic, for dead letters.
+    pub input_topic: String,
+    /// Largest value that is decoded, bytes.
+    pub value_bytes_max: usize,
+    /// Largest dead letter that its topic takes, key, value and headers, bytes.
+    pub dead_letter_bytes_max: usize,
+}
+
+/// What a lane's open transaction holds besides its outputs: an abort drops all of it at once.
+#[must_use = "a batch is committed or dropped with its transaction"]
+pub struct Batch {
+    /// Where the input goes on.
+    pub next: NextOffsets,
+    /// Identities that join the window on commit.
+    pub pending: Pending,
+    /// Event times of the verdicts, milliseconds since the epoch.
+    pub created_at_ms: Vec<i64>,
+    /// Input records.
+    pub records: usize,
+    /// When the first record came.
+    pub opened: Instant,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn open() -> Self {
+        Self {
+            next: NextOffsets::default(),
+            pending: Pending::default(),
+            created_at_ms: Vec::new(),
+            records: 0,
+            opened: Instant::now(),
+        }
+    }
+}
+
+/// What one task made of one message.
+#[derive(Clone)]
+pub(crate) struct Judged<'a> {
+    pub(crate) task: &'a str,
+    pub(crate) policy: &'a Policy,
+    pub(crate) outcome: Outcome,
+    pub(crate) probabilities: &'a [f32],
+    pub(crate) model: ModelRef<'a>,
+}
+
+/// One lane's pipeline, with the buffers that it uses again and again.
+pub struct Pipeline {
+    court: Court,
+    decoder: Decoder,
+    clerk: Clerk,
+    dead_letters: DeadLetters,
+    tasks: Vec<TaskLane>,
+    users: Users,
+    text: text::Scratch,
+    raw: Vec<Option<f64>>,
+    raw_row: Vec<Option<f64>>,
+    metrics: LaneMetrics,
+}
+
+impl Pipeline {
+    /// The pipeline of one lane.
+    ///
+    /// # Errors
+    /// When a model has no working memory to give.
+    pub fn try_new(court: &Court, verdicts: RecordWriter, predictions: RecordWriter) -> Result<Self, Fault> {
+        let tasks: Result<_, _> =
+            court.tasks.iter().map(|task| TaskLane::try_new(task, &court.contract, &court.metrics)).collect();
+        Ok(Self {
+            decoder: Decoder::new(Arc::clone(&court.schemas), court.value_bytes_max),
+            clerk: Clerk { verdicts, predictions, hasher: court.hasher.clone(), contract: court.contract.id() },
+            dead_letters: DeadLetters {
+                input_topic: court.input_topic.clone(),
+                bytes_max: court.dead_letter_bytes_max,
+            },
+            tasks: tasks?,
+            users: Users::new(court.contract.uses_user_features()),
+            text: text::Scratch::default(),
+            raw: Vec::new(),
+            raw_row: Vec::new(),
+            metrics: court.metrics.lane(),
+            court: court.clone(),
+        })
+    }
+
+    /// Judges `chunk`: adds its answers to `outputs`, and its offsets and identities to `batch`.
+    ///
+    /// # Errors
+    /// [`Fault`], when this transaction cannot proceed; bad data never is one.
+    pub fn judge(
+        &mut self,
+        chunk: &Chunk,
+        windows: &Windows,
+        batch: &mut Batch,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        let decided_at_ms = now_ms();
+        let decoded = self.decode(chunk)?;
+        let heard = self.hear(chunk, decoded, outputs);
+        let fresh = self.deduplicate(heard, windows, &mut batch.pending, decided_at_ms, outputs);
+        self.gather_features(&fresh);
+        self.score()?;
+        self.decide();
+        self.answer(&fresh, decided_at_ms, outputs)?;
+        self.account(chunk, &fresh, batch);
+        Ok(())
+    }
+
+    fn decode(&mut self, chunk: &Chunk) -> Result<Vec<Result<crate::records::Message, Reject>>, Fault> {
+        let start = Instant::now();
+        // Every record is tried, also after one that waits for its schema id: so all new ids of a chunk are asked for at
+        // once, not one after another.
+        let decoded: Vec<_> = chunk.records().map(|record| self.decoder.decode(&record)).collect();
+        self.metrics.stage(Stage::Decode, start.elapsed());
+        decoded.into_iter().collect()
+    }
+
+    fn hear<'c>(
+        &mut self,
+        chunk: &'c Chunk,
+        decoded: Vec<Result<crate::records::Message, Reject>>,
+        outputs: &mut Outputs,
+    ) -> Vec<Case<'c>> {
+        let start = Instant::now();
+        let mut heard = Vec::with_capacity(chunk.len());
+        for (record, message) in chunk.records().zip(decoded) {
+            match message.and_then(|message| case::hear(record, message, &self.clerk.hasher)) {
+                Ok(case) => heard.push(case),
+                Err(reject) => {
+                    self.metrics.dead_letter(reject.code());
+                    self.dead_letters.write(&record, reject, outputs);
+                }
+            }
+        }
+        self.metrics.stage(Stage::Intake, start.elapsed());
+        heard
+    }
+
+    fn deduplicate<'c>(
+        &mut self,
+        mut cases: Vec<Case<'c>>,
+        windows: &Windows,
+        pending: &mut Pending,
+        decided_at_ms: i64,
+        outputs: &mut Outputs,
+    ) -> Vec<Case<'c>> {
+        let start = Instant::now();
+        cases.retain(|case| {
+            let (partition, entry) = (case.record.partition, case.entry(decided_at_ms));
+            match windows.seen(pending, partition, &entry) {
+                Seen::Fresh => {
+                    pending.add(partition, entry);
+                    return true;
+                }
+                Seen::Repeat => self.metrics.repeats(1),
+                Seen::Conflict => {
+                    self.metrics.dead_letter(Reject::IdempotencyConflict.code());
+                    self.dead_letters.write(&case.record, Reject::IdempotencyConflict, outputs);
+                }
+            }
+            false
+        });
+        self.metrics.stage(Stage::Dedup, start.elapsed());
+        cases
+    }
+
+    /// Fills `raw`: one row of the contract's numbers per case.
+    fn gather_features(&mut self, cases: &[Case<'_>]) {
+        let start = Instant::now();
+        self.users.look_up(cases.iter().map(|case| case.heard.user_id), &*self.court.store, &self.metrics);
+        self.raw.clear();
+        for (index, case) in cases.iter().enumerate() {
+            let text = text::extract(&case.heard.text, &mut self.text);
+            self.court.contract.raw(&text, self.users.values(index), &mut self.raw_row);
+            self.raw.extend_from_slice(&self.raw_row);
+        }
+        for task in &mut self.tasks {
+            task.gather(cases.iter().map(|case| case.heard.text.as_str()), &self.raw);
+        }
+        self.metrics.stage(Stage::Features, start.elapsed());
+    }
+
+    fn score(&mut self) -> Result<(), Fault> {
+        let start = Instant::now();
+        self.tasks.iter_mut().try_for_each(TaskLane::score)?;
+        self.metrics.stage(Stage::Model, start.elapsed());
+        Ok(())
+    }
+
+    fn decide(&mut self) {
+        let start = Instant::now();
+        self.tasks.iter_mut().for_each(TaskLane::decide);
+        self.metrics.stage(Stage::Decision, start.elapsed());
+    }
+
+    fn answer(&mut self, cases: &[Case<'_>], decided_at_ms: i64, outputs: &mut Outputs) -> Result<(), Fault> {
+        let start = Instant::now();
+        let width = self.court.contract.features().len();
+        for (index, case) in cases.iter().enumerate() {
+            let findings = Findings {
+                case,
+                user_features: self.users.origin(index),
+                user_features_age_ms: self.users.age_ms(index),
+                features: &self.raw[index * width..(index + 1) * width],
+                unknown_term_ratio: self.tasks.first().and_then(|task| task.unknown_term_ratio(index)),
+                decided_at_ms,
+            };
+            let judged = self.tasks.iter().map(|task| task.judged(index));
+            self.clerk.answer(&findings, judged, outputs).map_err(unwritable)?;
+        }
+        self.metrics.stage(Stage::Encode, start.elapsed());
+        Ok(())
+    }
+
+    /// Counts the chunk and moves the offsets behind it.
+    fn account(&mut self, chunk: &Chunk, cases: &[Case<'_>], batch: &mut Batch) {
+        for record in chunk.records() {
+            batch.next.advance_past(record.partition, record.offset);
+        }
+        for (index, case) in cases.iter().enumerate() {
+            batch.created_at_ms.push(case.heard.created_at);
+            self.metrics.verdict_features(self.users.origin(index));
+            if !case.is_keyed_by_user() {
+                self.metrics.off_key();
+            }
+        }
+        batch.records += chunk.len();
+        self.metrics.verdicts(cases.len() as u64);
+        self.tasks.iter_mut().for_each(TaskLane::count);
+    }
+
+    /// A stage of the transaction that the lane itself runs.
+    pub fn stage(&mut self, stage: Stage, since: Instant) {
+        self.metrics.stage(stage, since.elapsed());
+    }
+
+    /// The transaction was committed: what it counted becomes public.
+    pub fn committed(&mut self, batch: &Batch) {
+        let committed_at_ms = now_ms();
+        for &created_at_ms in &batch.created_at_ms {
+            self.metrics.end_to_end(created_at_ms, committed_at_ms);
+        }
+        self.metrics.finish(TransactionResult::Committed, batch.opened.elapsed());
+        self.tasks.iter_mut().for_each(TaskLane::publish);
+    }
+
+    /// The transaction ended otherwise: what it counted never happened.
+    pub fn discarded(&mut self, result: TransactionResult, opened: Instant) {
+        self.metrics.finish(result, opened.elapsed());
+        self.tasks.iter_mut().for_each(TaskLane::discard);
+    }
+}
+
+/// Only a record of ours that does not fit our own schema: no retry mends it.
+fn unwritable(error: CodecError) -> Fault {
+    Fault::caused(Action::Exit(Exit::Failed), "writing an answer", error)
+}

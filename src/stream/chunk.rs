@@ -1,0 +1,132 @@
+use std::ops::Range;
+
+/// A record as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Partition of the input topic.
+    pub partition: i32,
+    /// Offset in the partition.
+    pub offset: i64,
+    /// The key; none when absent.
+    pub key: Option<&'a [u8]>,
+    /// The value; none when null.
+    pub value: Option<&'a [u8]>,
+    headers: &'a [Header],
+    bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// All headers in order; a value is none when null.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
+        let bytes = self.bytes;
+        self.headers.iter().map(move |header| {
+            let name = std::str::from_utf8(&bytes[header.name.clone()]).unwrap_or_default();
+            (name, header.value.clone().map(|range| &bytes[range]))
+        })
+    }
+
+    /// The value of the last header called `name`; null values do not count.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().filter(|(found, _)| *found == name).filter_map(|(_, value)| value).last()
+    }
+}
+
+/// At most 512 records that share one feature look-up and one inference; their bytes lie in one reused buffer.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    headers: Vec<Header>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    partition: i32,
+    offset: i64,
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
+    headers: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Header {
+    name: Range<usize>,
+    value: Option<Range<usize>>,
+}
+
+impl Chunk {
+    /// Forgets the records, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.headers.clear();
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Appends a record without headers; [`Chunk::push_header`] adds them.
+    pub fn push(&mut self, partition: i32, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let key = key.map(|bytes| self.copy(bytes));
+        let value = value.map(|bytes| self.copy(bytes));
+        let headers = self.headers.len()..self.headers.len();
+        self.entries.push(Entry { partition, offset, key, value, headers });
+    }
+
+    /// Appends a header to the record pushed last.
+    pub fn push_header(&mut self, name: &str, value: Option<&[u8]>) {
+        let name = self.copy(name.as_bytes());
+        let value = value.map(|bytes| self.copy(bytes));
+        self.headers.push(Header { name, value });
+        if let Some(entry) = self.entries.last_mut() {
+            entry.headers.end = self.headers.len();
+        }
+    }
+
+    /// The records in the order in which they were polled.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
+        self.entries.iter().map(|entry| Record {
+            partition: entry.partition,
+            offset: entry.offset,
+            key: entry.key.clone().map(|range| &self.bytes[range]),
+            value: entry.value.clone().map(|range| &self.bytes[range]),
+            headers: &self.headers[entry.headers.clone()],
+            bytes: &self.bytes,
+        })
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were_pushed() {
+        let mut chunk = Chunk::default();
+        chunk.push(0, 5, Some(b"k"), None);
+        chunk.push(1, 6, None, Some(b"v"));
+        chunk.push_header("a", Some(b"1"));
+        chunk.push_header("a", Some(b"2"));
+        chunk.push_header("b", None);
+        let records: Vec<_> = chunk.records().collect();
+        assert_eq!((records[0].partition, records[0].offset), (0, 5));
+        assert_eq!((records[0].key, records[0].value), (Some(&b"k"[..]), None));
+        assert_eq!(records[0].headers().count(), 0);
+        assert_eq!(records[1].header("a"), Some(&b"2"[..]), "the last one counts");
+        assert_eq!(records[1].header("b"), None);
+        assert_eq!(records[1].headers().count(), 3);
+    }
+}

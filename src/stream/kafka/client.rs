@@ -1,0 +1,97 @@
+//! Settings of the clients: what the measured loop needs, with the reason; everything else is librdkafka's default or
+//! the operator's `[kafka.librdkafka]`.
+
+use rdkafka::ClientConfig;
+
+use crate::config::{AutoOffsetReset, Kafka};
+
+/// How long a call that only asks (metadata, watermarks, committed offsets) may take.
+pub const ASK_MS_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Largest record that the producer takes, before compression, bytes.
+pub(super) const PRODUCER_BYTES_MAX: i64 = 20_000_000;
+
+/// What all clients share.
+pub fn base(kafka: &Kafka) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("client.id", format!("assize-{}", kafka.instance()));
+    for (key, value) in &kafka.librdkafka {
+        client.set(key, value);
+    }
+    client.set("bootstrap.servers", &kafka.bootstrap_servers);
+    client
+}
+
+/// A consumer that belongs to no group: for offsets, watermarks and reading back. Nothing it does is committed.
+pub fn reader(kafka: &Kafka, isolation: &str) -> ClientConfig {
+    let mut client = base(kafka);
+    client
+        // librdkafka wants a group even for a consumer that never joins one.
+        .set("group.id", format!("{}-reader", kafka.group_id))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("check.crcs", "true")
+        // From the leader: a follower may not have seen the end yet.
+        .set("client.rack", "")
+        .set("isolation.level", isolation)
+        .set("fetch.queue.backoff.ms", "10");
+    client
+}
+
+/// The consumer of `lane`.
+pub(super) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
+    let mut client = base(kafka);
+    let reset = match kafka.auto_offset_reset {
+        AutoOffsetReset::Earliest => "earliest",
+        AutoOffsetReset::Latest => "latest",
+    };
+    // The defaults of these two starve a lane for up to a second each time its queue fills (measured).
+    for (key, value) in [("fetch.queue.backoff.ms", "10"), ("queued.min.messages", "20000")] {
+        if !kafka.librdkafka.contains_key(key) {
+            client.set(key, value);
+        }
+    }
+    client
+        .set("group.id", &kafka.group_id)
+        // Static membership: a restarted process takes its partitions back at once.
+        .set("group.instance.id", format!("{}-{lane}", kafka.instance()))
+        .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", "1000")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("auto.offset.reset", reset)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Also where the input is not transactional: librdkafka derives require_stable from it (KIP-447).
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true");
+    client
+}
+
+/// The transactional producer of `lane`.
+pub(super) fn producer(kafka: &Kafka, lane: usize) -> ClientConfig {
+    let mut client = base(kafka);
+    for (key, value) in [
+        ("linger.ms", "20"),
+        ("compression.type", "lz4"),
+        // More than twice the records of a transaction, two outputs each.
+        ("queue.buffering.max.messages", "500000"),
+        ("queue.buffering.max.kbytes", "262144"),
+        // The topics decide what is too large: a dead letter is as large as its input and its headers.
+        ("message.max.bytes", &PRODUCER_BYTES_MAX.to_string()),
+    ] {
+        if !kafka.librdkafka.contains_key(key) {
+            client.set(key, value);
+        }
+    }
+    client
+        .set("transactional.id", format!("{}-{}-{lane}", kafka.group_id, kafka.instance()))
+        .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
+        // A delivery must fail before its transaction times out on the broker.
+        .set("delivery.timeout.ms", (kafka.transaction_timeout_ms * 4 / 5).to_string())
+        .set("enable.idempotence", "true")
+        // Successes need no report: commit fails if any delivery did.
+        .set("delivery.report.only.error", "true");
+    client
+}

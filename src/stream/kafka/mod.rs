@@ -1,0 +1,260 @@
+//! The exactly-once loop on Kafka (KIP-447): one consumer and one transactional producer, on the lane's own thread.
+//!
+//! ```text
+//! init_transactions (once, before subscribing)
+//!   ─► poll ─► begin ─► send ... ─► drain deliveries ─► group_metadata() now ─► send_offsets ─► commit
+//!        │                                                                          │
+//!        └ epoch changed: abort, seek to the committed offsets                      └ Retry | Abort | Rebuild
+//! ```
+
+mod client;
+mod consumer;
+mod native;
+mod producer;
+mod restore;
+pub mod topics;
+
+use std::{ffi::CString, sync::Arc, time::Duration};
+
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::BorrowedMessage,
+};
+
+use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream};
+use crate::{
+    codec::Schemas,
+    config::{self, Kafka, Topics},
+    dedup::{Window, WindowLimits},
+    failpoint,
+    fault::{Action, Exit, Fault, classify},
+};
+use consumer::{Membership, Starts};
+use producer::Transactor;
+use restore::Restorer;
+
+pub use client::{ASK_MS_MAX, base, reader};
+pub(crate) use native::for_each_header;
+
+/// A lane's stream.
+pub struct KafkaStream {
+    kafka: Kafka,
+    topics: Topics,
+    lane: usize,
+    consumer: BaseConsumer<Membership>,
+    transactor: Transactor,
+    rebuilds: u64,
+    restorer: Restorer,
+    schemas: Arc<Schemas>,
+    starts: Starts,
+    /// Of every topic when the process started: an output for a later partition has nowhere to go.
+    partitions: i32,
+    /// What the last commits left to read.
+    committed: NextOffsets,
+    /// Epoch of the assignment that the open batch belongs to.
+    epoch: u64,
+    input: CString,
+}
+
+impl KafkaStream {
+    /// Connects lane `lane`: fences its predecessor, then joins the group. Every topic has `partitions`.
+    ///
+    /// # Errors
+    /// [`Fault`], when a client cannot be built or the transactions cannot be initialised.
+    pub fn connect(
+        config: &config::Config,
+        lane: usize,
+        partitions: i32,
+        schemas: Arc<Schemas>,
+    ) -> Result<Self, Fault> {
+        let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
+        let refused = |error| Fault::caused(Action::Exit(Exit::Config), "building a Kafka client", error);
+        let transactor = Transactor::new(&kafka, lane)?;
+        let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(refused)?;
+        let consumer: BaseConsumer<Membership> =
+            client::consumer(&kafka, lane).create_with_context(Membership::default()).map_err(refused)?;
+        consumer.subscribe(&[&topics.messages]).map_err(|error| Fault::kafka("subscribing", error))?;
+        let input = CString::new(topics.messages.as_str())
+            .map_err(|error| Fault::caused(Action::Exit(Exit::Config), "naming the input topic", error))?;
+        Ok(Self {
+            kafka,
+            topics,
+            lane,
+            consumer,
+            transactor,
+            rebuilds: 0,
+            restorer,
+            schemas,
+            starts: Starts::new(),
+            committed: NextOffsets::default(),
+            partitions,
+            epoch: 0,
+            input,
+        })
+    }
+
+    /// Ends the open transaction as `fault` asks; a producer whose state is unknown is replaced, which fences it and
+    /// lets the broker finish or abort what it left.
+    fn end_transaction(&mut self, fault: &Fault) -> Result<(), Fault> {
+        let rebuild = fault.action == Action::Rebuild || fault.outcome_unknown || self.transactor.is_doubtful();
+        if !rebuild && !self.transactor.is_open() {
+            return Ok(());
+        }
+        if !rebuild {
+            match self.transactor.abort() {
+                Ok(()) => return Ok(()),
+                Err(fault) if matches!(fault.action, Action::Exit(_)) => return Err(fault),
+                Err(fault) => tracing::warn!(%fault, "abort failed; building a new producer"),
+            }
+        }
+        // Should building it fail, the next attempt must not fall back to aborting with the old one.
+        self.transactor.doubt();
+        self.rebuild("the state of the last one is unknown")
+    }
+
+    fn rebuild(&mut self, why: &'static str) -> Result<(), Fault> {
+        self.transactor = Transactor::new(&self.kafka, self.lane)?;
+        self.rebuilds += 1;
+        tracing::warn!(lane = self.lane, why, "new producer");
+        Ok(())
+    }
+
+    /// Partitions that were added to the input since the start wait: the outputs may not have them yet, and whoever
+    /// adds partitions moves users to others, which only an operator can judge.
+    fn hold_added(&self, mut change: Assignment) -> Result<Assignment, Fault> {
+        let added: Vec<i32> = change.assigned.extract_if(.., |partition| *partition >= self.partitions).collect();
+        if added.is_empty() {
+            return Ok(change);
+        }
+        tracing::error!(
+            partitions = ?added,
+            topic = self.topics.messages,
+            "partitions were added while running and wait: give the output topics as many, then restart every process"
+        );
+        let mut list = TopicPartitionList::new();
+        for partition in added {
+            list.add_partition(&self.topics.messages, partition);
+        }
+        self.consumer.pause(&list).map_err(|error| Fault::kafka("holding added partitions", error))?;
+        Ok(change)
+    }
+
+    fn offsets(&self, offsets: &NextOffsets) -> Result<TopicPartitionList, Fault> {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in offsets.iter() {
+            list.add_partition_offset(&self.topics.messages, partition, Offset::Offset(next))
+                .map_err(|error| Fault::kafka("naming an offset", error))?;
+        }
+        Ok(list)
+    }
+
+    /// The batch belongs to an assignment; after a change its offsets are no longer ours to commit.
+    fn check_assignment(&self) -> Result<(), Fault> {
+        if self.consumer.context().epoch() == self.epoch && !self.consumer.assignment_lost() {
+            return Ok(());
+        }
+        Err(Fault::new(Action::Abort, "the assignment changed under an open transaction"))
+    }
+}
+
+impl Stream for KafkaStream {
+    fn poll(&mut self, chunk: &mut Chunk, records_max: usize, mut wait: Duration) -> Result<Polled, Fault> {
+        chunk.clear();
+        while chunk.len() < records_max && self.consumer.context().epoch() == self.epoch {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => push(chunk, &message),
+                Some(Err(error)) => match classify(&error) {
+                    Action::Retry => tracing::warn!(%error, "consumer goes on"),
+                    _ => return Err(Fault::kafka("polling", error)),
+                },
+            }
+            wait = Duration::ZERO;
+        }
+        match self.consumer.context().take_change()? {
+            Some(change) => {
+                // Records that were polled before the change may belong to partitions that are gone.
+                chunk.clear();
+                self.epoch = self.consumer.context().epoch();
+                for partition in &change.revoked {
+                    self.starts.remove(partition);
+                }
+                self.hold_added(change).map(Polled::Assignment)
+            }
+            None if chunk.is_empty() => Ok(Polled::Idle),
+            None => Ok(Polled::Records),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        if self.transactor.is_doubtful() {
+            self.rebuild("a call timed out")?;
+        }
+        failpoint::reached("before-begin");
+        self.transactor.begin()
+    }
+
+    fn send(&mut self, outputs: &Outputs) -> Result<(), Fault> {
+        outputs.iter().try_for_each(|output| self.transactor.send(&self.topics, &output))
+    }
+
+    fn commit(&mut self, offsets: &NextOffsets) -> Result<(), Fault> {
+        failpoint::reached("after-produce");
+        self.check_assignment()?;
+        let list = self.offsets(offsets)?;
+        self.transactor.drain()?;
+        // Taken now: any change of the group since the batch began bumps the generation, and a stale one is refused.
+        let group = self
+            .consumer
+            .group_metadata()
+            .ok_or_else(|| Fault::new(Action::Abort, "the consumer has no group metadata"))?;
+        failpoint::reached("before-send-offsets");
+        self.transactor.send_offsets(&list, &group)?;
+        failpoint::reached("after-send-offsets");
+        if failpoint::loses_result("no-commit") {
+            return Err(Fault::new(Action::Rebuild, "the commit was lost on its way").with_outcome_unknown());
+        }
+        self.transactor.commit()?;
+        failpoint::reached("after-commit");
+        offsets.iter().for_each(|(partition, next)| self.committed.set_next(partition, next));
+        if failpoint::loses_result("commit") {
+            return Err(Fault::new(Action::Rebuild, "the commit's result was lost").with_outcome_unknown());
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
+        self.end_transaction(fault)?;
+        if failpoint::sabotage("commit-after-revoke") {
+            return Ok(self.committed.clone());
+        }
+        let reset = self.kafka.auto_offset_reset;
+        self.committed = consumer::rewind(&self.consumer, &self.topics.messages, reset, &mut self.starts)?;
+        Ok(self.committed.clone())
+    }
+
+    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
+        self.restorer.restore(partition, limits, &self.schemas, go_on)
+    }
+
+    fn rebuilds(&self) -> u64 {
+        self.rebuilds
+    }
+
+    fn input(&self) -> &str {
+        &self.topics.messages
+    }
+
+    fn lag(&self, partition: i32) -> Option<i64> {
+        let high = native::cached_high_watermark(&self.consumer, &self.input, partition)?;
+        Some((high - self.committed.next(partition)?).max(0))
+    }
+}
+
+fn push(chunk: &mut Chunk, message: &BorrowedMessage<'_>) {
+    chunk.push(message.partition(), message.offset(), message.key(), message.payload());
+    if let Some(headers) = message.headers() {
+        native::for_each_header(headers, |name, value| chunk.push_header(name, value));
+    }
+}

@@ -1,0 +1,193 @@
+//! The transactional producer: begin, send, offsets, commit, abort, each repeated while librdkafka asks for it and
+//! within a deadline shorter than the transaction timeout.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    consumer::ConsumerGroupMetadata,
+    error::KafkaError,
+    message::{DeliveryResult, Header, OwnedHeaders},
+    producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{client, native};
+use crate::{
+    config::{Kafka, Topics},
+    fault::{Action, Fault, classify},
+    stream::{Output, Topic},
+};
+
+/// How long one attempt of a call may take; a call is repeated until the deadline of its transaction.
+const ATTEMPT_MS_MAX: Duration = Duration::from_millis(5_000);
+/// Pause between two attempts.
+const AGAIN_MS: Duration = Duration::from_millis(5);
+/// Pause while the local queue is full.
+const QUEUE_FULL_MS: Duration = Duration::from_millis(2);
+
+/// The first failed delivery of a transaction is logged; its commit fails by itself.
+#[derive(Default)]
+struct Deliveries {
+    failed: AtomicBool,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext<NoCustomPartitioner> for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            // Purged messages are those of an aborted transaction.
+            let purged = error.rdkafka_error_code() == Some(Code::PurgeQueue);
+            if !purged && !self.failed.swap(true, Ordering::Relaxed) {
+                tracing::warn!(%error, "a delivery failed: its transaction will be aborted");
+            }
+        }
+    }
+}
+
+/// One `transactional.id`. `new` fences its predecessor and ends what that left open.
+pub(super) struct Transactor {
+    producer: ThreadedProducer<Deliveries>,
+    call_ms_max: Duration,
+    open: bool,
+    /// A call timed out in this producer's life: its late effects could hit the next transaction, because librdkafka
+    /// does not bump the epoch with each transaction (KIP-890 part 2). A new producer is built before the next one.
+    doubtful: bool,
+}
+
+impl Transactor {
+    /// Builds the producer of `lane` and waits for `init_transactions`.
+    pub(super) fn new(kafka: &Kafka, lane: usize) -> Result<Self, Fault> {
+        let producer: ThreadedProducer<Deliveries> = client::producer(kafka, lane)
+            .create_with_context(Deliveries::default())
+            .map_err(|error| Fault::caused(Action::Exit(crate::fault::Exit::Config), "building the producer", error))?;
+        let call_ms_max = Duration::from_millis(kafka.transaction_timeout_ms * 4 / 5);
+        let mut transactor = Self { producer, call_ms_max, open: false, doubtful: false };
+        transactor.repeat("initialising transactions", |producer| producer.init_transactions(ATTEMPT_MS_MAX))?;
+        transactor.doubtful = false;
+        Ok(transactor)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// This producer is not to be used again.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    pub(super) fn begin(&mut self) -> Result<(), Fault> {
+        self.repeat("beginning a transaction", |producer| producer.begin_transaction())?;
+        self.open = true;
+        self.producer.client().context().failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, topics: &Topics, output: &Output<'_>) -> Result<(), Fault> {
+        let topic = match output.topic {
+            Topic::Verdicts => &topics.verdicts,
+            Topic::Predictions => &topics.predictions,
+            Topic::DeadLetters => &topics.dead_letters,
+        };
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(output.partition);
+        record.key = output.key;
+        record.payload = output.value;
+        if !output.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(output.headers.len());
+            record.headers = Some(
+                output
+                    .headers
+                    .iter()
+                    .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() })),
+            );
+        }
+        let start = Instant::now();
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((error, again)) => {
+                    if classify(&error) != Action::Retry || start.elapsed() > self.call_ms_max {
+                        return Err(Fault::kafka("writing an output", error));
+                    }
+                    record = again;
+                    std::thread::sleep(QUEUE_FULL_MS);
+                }
+            }
+        }
+    }
+
+    /// Waits for the deliveries, so that the commit finds nothing in flight.
+    pub(super) fn drain(&self) -> Result<(), Fault> {
+        if native::flush(&self.producer, self.call_ms_max) {
+            return Ok(());
+        }
+        Err(Fault::new(Action::Abort, "waiting for deliveries took longer than the transaction may"))
+    }
+
+    pub(super) fn send_offsets(
+        &mut self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Fault> {
+        self.repeat("adding the offsets to the transaction", |producer| {
+            producer.send_offsets_to_transaction(offsets, group, ATTEMPT_MS_MAX)
+        })
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), Fault> {
+        // Without a limit of ours, as librdkafka asks: it stops at the transaction timeout by itself.
+        let committed = self.repeat("committing the transaction", |producer| producer.commit_transaction(None));
+        match committed {
+            Ok(()) => {
+                self.open = false;
+                Ok(())
+            }
+            // librdkafka asks for an abort only when it knows that the broker did not commit.
+            Err(fault) if fault.action == Action::Abort => Err(fault),
+            Err(fault) => Err(fault.with_outcome_unknown()),
+        }
+    }
+
+    pub(super) fn abort(&mut self) -> Result<(), Fault> {
+        self.repeat("aborting the transaction", |producer| producer.abort_transaction(ATTEMPT_MS_MAX))?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// The same call again while librdkafka asks for it, within the deadline; past it the state of this producer is
+    /// unknown, so a new one is asked for.
+    fn repeat(
+        &mut self,
+        doing: &'static str,
+        call: impl Fn(&ThreadedProducer<Deliveries>) -> Result<(), KafkaError>,
+    ) -> Result<(), Fault> {
+        let start = Instant::now();
+        loop {
+            let Err(error) = call(&self.producer) else { return Ok(()) };
+            self.doubtful |= timed_out(&error);
+            match classify(&error) {
+                Action::Retry if start.elapsed() < self.call_ms_max => {
+                    tracing::debug!(%error, doing, "again");
+                    std::thread::sleep(AGAIN_MS);
+                }
+                Action::Retry => return Err(Fault::caused(Action::Rebuild, doing, error)),
+                action => return Err(Fault::caused(action, doing, error)),
+            }
+        }
+    }
+}
+
+fn timed_out(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut))
+}

@@ -1,0 +1,106 @@
+//! The one edge with transactions: Kafka, memory or files.
+//!
+//! ```text
+//!            ┌────────────────────────── Stream ──────────────────────────┐
+//!   poll ──► │ Chunk of records │ Assignment changed │ idle │ ended       │
+//!            │                                                            │
+//!   begin ─► send(Outputs) ... ─► commit(NextOffsets)   outputs and input │
+//!            │                 └► abort                 offsets: all or   │
+//!            │                                          nothing           │
+//!            └────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! One trait and not a source and a sink, because a transaction ties input offsets to outputs and two traits cannot
+//! say it.
+
+mod chunk;
+pub mod file;
+pub mod kafka;
+pub mod memory;
+mod offsets;
+mod outputs;
+
+use std::time::Duration;
+
+use crate::{
+    dedup::{Window, WindowLimits},
+    fault::Fault,
+};
+
+pub use chunk::{Chunk, Record};
+pub use offsets::NextOffsets;
+pub use outputs::{Output, Outputs, Topic};
+
+/// What `poll` found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// The chunk holds at least one record.
+    Records,
+    /// Nothing arrived within the wait.
+    Idle,
+    /// Partitions came or went. The open transaction must be aborted, and the chunk is empty.
+    Assignment(Assignment),
+    /// There will be no more records (files and memory only).
+    Ended,
+}
+
+/// A change of the partitions that this lane holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// New partitions, whose idempotency windows must be restored before they are judged.
+    pub assigned: Vec<i32>,
+    /// Partitions that are no longer ours.
+    pub revoked: Vec<i32>,
+}
+
+/// Input records, and outputs that are committed together with the input offsets.
+pub trait Stream {
+    /// Fills `chunk` with at most `records_max` records, waiting at most `wait` for the first.
+    ///
+    /// # Errors
+    /// [`Fault`], when reading cannot go on as it is.
+    fn poll(&mut self, chunk: &mut Chunk, records_max: usize, wait: Duration) -> Result<Polled, Fault>;
+
+    /// Opens a transaction. Called before the first `send` of a batch.
+    ///
+    /// # Errors
+    /// [`Fault`], when the transaction cannot be opened.
+    fn begin(&mut self) -> Result<(), Fault>;
+
+    /// Writes into the open transaction.
+    ///
+    /// # Errors
+    /// [`Fault`], when this transaction cannot proceed.
+    fn send(&mut self, outputs: &Outputs) -> Result<(), Fault>;
+
+    /// Commits outputs and `offsets` together.
+    ///
+    /// # Errors
+    /// [`Fault`]; with [`Fault::outcome_unknown`] only [`Stream::recover`] knows whether it was committed.
+    fn commit(&mut self, offsets: &NextOffsets) -> Result<(), Fault>;
+
+    /// Ends the open transaction, if any, as `fault` asks (abort, or a new producer), goes back to the committed
+    /// offsets and discards everything polled after them.
+    ///
+    /// Returns the committed offset of every partition that has one: what lies before it is committed.
+    ///
+    /// # Errors
+    /// [`Fault`], when this attempt failed too.
+    fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault>;
+
+    /// Reads the idempotency window of `partition` back from the verdicts, for as long as `go_on` says so; it is asked
+    /// again and again meanwhile.
+    ///
+    /// # Errors
+    /// [`Fault`]; a window that cannot be restored is never taken for an empty one.
+    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault>;
+
+    /// How many new producers this stream built after its first.
+    fn rebuilds(&self) -> u64;
+
+    /// Name of the input topic.
+    fn input(&self) -> &str;
+
+    /// Records of `partition` that are not committed yet, as far as is known without asking anyone.
+    fn lag(&self, partition: i32) -> Option<i64>;
+}

@@ -1,0 +1,184 @@
+//! One experiment: topics and processes of its own, with logs under cargo's temporary folder.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+};
+
+use assize::{config::Topics, stream::kafka};
+
+use crate::common::{Sandbox, text};
+
+/// How long anything may take that ought to take seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Bench {
+    sandbox: Sandbox,
+    pub folder: PathBuf,
+    pub partitions: i32,
+}
+
+impl Bench {
+    /// Creates the topics of one experiment; `extra` is more of the configuration.
+    pub fn new(name: &str, partitions: i32, extra: &str) -> Self {
+        let mut sandbox = Sandbox::new(name, partitions.unsigned_abs());
+        sandbox.configure(extra);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&sandbox.name);
+        fs::create_dir_all(&folder).unwrap();
+        Self { sandbox, folder, partitions }
+    }
+
+    pub fn topics(&self) -> &Topics {
+        &self.sandbox.config.topics
+    }
+
+    /// Runs the admin client.
+    pub fn admin<T>(&self, ask: impl AsyncFnOnce(AdminClient<DefaultClientContext>, AdminOptions) -> T) -> T {
+        self.sandbox.admin(ask)
+    }
+
+    /// Waits until a command has logged `text`.
+    pub fn wait_for_log(&self, name: &str, text: &str) {
+        let start = Instant::now();
+        let path = self.folder.join(format!("{name}.log"));
+        while !fs::read_to_string(&path).is_ok_and(|log| log.contains(text)) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} does not come in {}", path.display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A consumer that belongs to no group.
+    pub fn reader(&self, isolation: &str) -> BaseConsumer {
+        kafka::reader(&self.sandbox.config.kafka, isolation).create().unwrap()
+    }
+
+    /// A command of the binary under test, with its output in `<name>.log`.
+    fn assize(&self, name: &str, args: &[&str]) -> Assize {
+        let mut command = self.sandbox.assize(args);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        Assize { command, log: self.folder.join(format!("{name}.log")) }
+    }
+
+    /// Starts `assize run` as `instance`.
+    pub fn start(&self, instance: &str, failpoint: Option<&str>) -> Running {
+        let mut run = self.assize(instance, &["run"]);
+        run.command
+            .env("ASSIZE_HASH_KEY", "a key for tests only")
+            .env("ASSIZE_KAFKA__INSTANCE", instance)
+            .env("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "6000")
+            .env("ASSIZE_KAFKA__TRANSACTION_TIMEOUT_MS", "5000")
+            .env("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0");
+        if let Some(failpoint) = failpoint {
+            run.command.env("ASSIZE_FAILPOINT", failpoint);
+        }
+        run.spawn()
+    }
+
+    /// Sends a file of messages as an upstream producer would.
+    pub fn send(&self, file: &Path, more: &[&str]) -> Running {
+        self.assize("send", &[&["send", file.to_str().unwrap()], more].concat()).spawn()
+    }
+
+    /// The audit's exit code and what it printed.
+    pub fn audit(&self) -> (i32, String) {
+        let output = self.assize("audit", &["audit"]).command.output().unwrap();
+        (output.status.code().unwrap_or(-1), text(&output))
+    }
+
+    /// The audit finds nothing.
+    #[track_caller]
+    pub fn assert_clean(&self) -> String {
+        let (code, text) = self.audit();
+        assert_eq!(code, 0, "{text}\nlogs: {}", self.folder.display());
+        text
+    }
+
+    /// Waits until the group has committed every input record.
+    pub fn wait_until_drained(&self) {
+        let start = Instant::now();
+        while self.lag() > 0 {
+            assert!(start.elapsed() < PATIENCE, "{} records left; logs: {}", self.lag(), self.folder.display());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Input records behind the group's committed offsets.
+    pub fn lag(&self) -> i64 {
+        let config = &self.sandbox.config;
+        let consumer: BaseConsumer =
+            kafka::base(&config.kafka).set("group.id", &config.kafka.group_id).create().unwrap();
+        let topic = &config.topics.messages;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, self.partitions - 1);
+        let Ok(committed) = consumer.committed_offsets(list, Duration::from_secs(10)) else { return i64::MAX };
+        let behind = committed.elements().into_iter().map(|element| {
+            let end = consumer.fetch_watermarks(topic, element.partition(), Duration::from_secs(10));
+            let next = if let Offset::Offset(next) = element.offset() { next } else { 0 };
+            end.map_or(1, |(_, end)| end - next)
+        });
+        behind.sum()
+    }
+}
+
+/// A command that is not started yet.
+struct Assize {
+    command: Command,
+    log: PathBuf,
+}
+
+impl Assize {
+    fn spawn(mut self) -> Running {
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        Running(self.command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
+    }
+}
+
+/// A process, killed when it is dropped.
+pub struct Running(Child);
+
+impl Running {
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code of the drain.
+    pub fn stop(&mut self) -> Option<i32> {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.wait()
+    }
+
+    /// The exit code; none when a signal ended it.
+    pub fn wait(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "the process does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
