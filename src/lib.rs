@@ -54,6 +54,7 @@
 //! - [`hash`]: keyed hashes in place of texts and users
 //! - [`ops`]: metrics, health, logs, shutdown
 //! - [`fault`]: error -> what to do, in one match
+//! - [`failure`]: why a command ended, with its exit code
 //! - [`failpoint`]: crashes and bugs that tests ask for
 //! - [`send`]: an upstream producer
 //! - [`audit`]: the outputs held against the input: lost, duplicated, unexpected, torn, out of order
@@ -68,6 +69,7 @@ pub mod decision;
 pub mod dedup;
 pub mod demo;
 pub mod failpoint;
+pub mod failure;
 pub mod fault;
 pub mod features;
 pub mod hash;

@@ -15,10 +15,10 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 
 use crate::{
-    cli::Failure,
     codec::{self, Schemas},
     config::{self, Config},
     dedup::WindowLimits,
+    failure::Failure,
     fault::{Action, Exit, Fault},
     features::store::{FeatureStore, MemoryStore, RedisConfig, RedisStore},
     hash::Hasher,
@@ -30,7 +30,7 @@ use crate::{
         metrics::Metrics,
         shutdown::Shutdown,
     },
-    pipeline::{Court, Pipeline, Task, union},
+    pipeline::{Pipeline, Shared, Task, union},
     stream::{
         Stream,
         kafka::{
@@ -66,10 +66,10 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         .map_err(|error| unavailable(error.into()))?;
 
     let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| unavailable(error.into()))?;
-    let mut court = court(config, tasks, Arc::new(schemas), hasher, Arc::clone(&metrics), |names| {
+    let mut shared = shared(config, tasks, Arc::new(schemas), hasher, Arc::clone(&metrics), |names| {
         Ok(Arc::new(RedisStore::connect(redis(&config.features), names, handle.clone())?))
     })?;
-    court.dead_letter_bytes_max = topics.dead_letter_bytes_max();
+    shared.dead_letter_bytes_max = topics.dead_letter_bytes_max();
     health.set_model_loaded(true);
     let (stopping, told) = (shutdown.clone(), Arc::clone(&health));
     handle.spawn(async move {
@@ -81,9 +81,9 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         let threads: Vec<_> = (0..lanes)
             .map(|lane| {
                 let end = LaneEnd { shutdown: &shutdown, health: health.lane(lane) };
-                let (court, topics) = (&court, &topics);
+                let (shared, topics) = (&shared, &topics);
                 scope.spawn(move || {
-                    run_lane(config, court, lane, topics.partitions, &end)
+                    run_lane(config, shared, lane, topics.partitions, &end)
                         .inspect_err(|fault| tracing::error!(lane, %fault, "lane ended"))
                 })
             })
@@ -121,9 +121,9 @@ impl Drop for LaneEnd<'_> {
     }
 }
 
-fn run_lane(config: &Config, court: &Court, lane: usize, partitions: i32, end: &LaneEnd<'_>) -> Result<(), Fault> {
-    let stream = KafkaStream::connect(config, lane, partitions, Arc::clone(&court.schemas))?;
-    let mut lane = lane_over(stream, config, court, end.shutdown, end.health.clone())?;
+fn run_lane(config: &Config, shared: &Shared, lane: usize, partitions: i32, end: &LaneEnd<'_>) -> Result<(), Fault> {
+    let stream = KafkaStream::connect(config, lane, partitions, Arc::clone(&shared.schemas))?;
+    let mut lane = lane_over(stream, config, shared, end.shutdown, end.health.clone())?;
     let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
     // Before the lane is dropped: closing a consumer can wait for ever, and the watchdog must run by then.
     end.shutdown.request();
@@ -137,15 +137,15 @@ fn run_lane(config: &Config, court: &Court, lane: usize, partitions: i32, end: &
 pub fn lane_over<'a, S: Stream>(
     stream: S,
     config: &Config,
-    court: &'a Court,
+    shared: &'a Shared,
     shutdown: &'a Shutdown,
     health: LaneHealth,
 ) -> Result<Lane<'a, S>, Fault> {
     let unavailable =
         |error| Fault::caused(Action::Exit(Exit::Unavailable), "asking for the ids of our schemas", error);
-    let verdicts = court.schemas.verdict_writer(&config.topics.verdicts).map_err(unavailable)?;
-    let predictions = court.schemas.prediction_writer(&config.topics.predictions).map_err(unavailable)?;
-    let pipeline = Pipeline::try_new(court, verdicts, predictions)?;
+    let verdicts = shared.schemas.verdict_writer(&config.topics.verdicts).map_err(unavailable)?;
+    let predictions = shared.schemas.prediction_writer(&config.topics.predictions).map_err(unavailable)?;
+    let pipeline = Pipeline::try_new(shared, verdicts, predictions)?;
     let window = WindowLimits {
         age_ms_max: i64::try_from(config.dedup.window_seconds).unwrap_or(i64::MAX).saturating_mul(1000),
         keys_max: config.dedup.window_keys_max,
@@ -156,21 +156,21 @@ pub fn lane_over<'a, S: Stream>(
         records_max: config.stream.transaction_records_max,
         rebuilds_per_minute_max: config.stream.rebuilds_per_minute_max,
     };
-    Ok(Lane::new(stream, pipeline, window, limits, shutdown, health, &court.metrics))
+    Ok(Lane::new(stream, pipeline, window, limits, shutdown, health, &shared.metrics))
 }
 
 /// What the lanes share; `store` connects the store of the named user features.
 ///
 /// # Errors
 /// [`Failure`], when the tasks do not fit together or the store's address cannot be used.
-pub fn court(
+pub fn shared(
     config: &Config,
     tasks: Vec<Task>,
     schemas: Arc<Schemas>,
     hasher: Hasher,
     metrics: Arc<Metrics>,
     store: impl FnOnce(Vec<String>) -> anyhow::Result<Arc<dyn FeatureStore>>,
-) -> Result<Court, Failure> {
+) -> Result<Shared, Failure> {
     let contract = union(&tasks).map_err(|error| Failure::new(Exit::Bundle, error))?;
     let names = contract.user_names().to_vec();
     let store: Arc<dyn FeatureStore> = if names.is_empty() {
@@ -179,7 +179,7 @@ pub fn court(
     } else {
         store(names).map_err(|error| Failure::new(Exit::Config, error))?
     };
-    Ok(Court {
+    Ok(Shared {
         schemas,
         tasks: tasks.into(),
         contract: Arc::new(contract),

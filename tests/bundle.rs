@@ -263,14 +263,14 @@ fn a_graph_that_is_none_is_refused() {
 }
 
 /// Scores messages as a lane does.
-struct Court {
+struct Shared {
     model: Model,
     rows: vector::Rows,
     text_scratch: text::Scratch,
     scratch: vector::Scratch,
 }
 
-impl Court {
+impl Shared {
     fn new(bundle: &str) -> Self {
         let model = Model::new(load(bundle)).unwrap();
         let (text_scratch, scratch) = (text::Scratch::default(), vector::Scratch::default());
@@ -303,34 +303,34 @@ fn a_row_scores_the_same_in_every_batch() {
         })
         .collect();
     for (bundle, user) in [(SPAM_SMS, &[][..]), (USER_RISK, &[10.0, 20.0, f64::NAN][..])] {
-        let mut court = Court::new(bundle);
+        let mut shared = Shared::new(bundle);
         let alone: Vec<f64> = messages
             .iter()
             .map(|message| {
-                court.add(message, user);
-                court.judge()[0]
+                shared.add(message, user);
+                shared.judge()[0]
             })
             .collect();
         for rows in [2, TILE_ROWS_MAX - 1, TILE_ROWS_MAX, TILE_ROWS_MAX + 1, messages.len(), 7] {
-            messages[..rows].iter().for_each(|message| court.add(message, user));
-            for (row, (together, alone)) in court.judge().iter().zip(&alone).enumerate() {
+            messages[..rows].iter().for_each(|message| shared.add(message, user));
+            for (row, (together, alone)) in shared.judge().iter().zip(&alone).enumerate() {
                 assert!((together - alone).abs() < 1e-6, "{bundle}, row {row} of {rows}: {together}, alone {alone}");
             }
         }
-        assert!(court.judge().is_empty());
+        assert!(shared.judge().is_empty());
     }
 }
 
 #[test]
 fn user_features_move_the_score_and_missing_ones_count_as_the_default() {
-    let mut court = Court::new(USER_RISK);
-    let features = &court.model.bundle().manifest().contract.features;
+    let mut shared = Shared::new(USER_RISK);
+    let features = &shared.model.bundle().manifest().contract.features;
     let defaults: Vec<f64> = features[..3].iter().map(|feature| feature.default).collect();
     let highest: Vec<f64> = features[..3].iter().map(|feature| feature.clip[1]).collect();
     for user in [&[][..], &[f64::NAN; 3], &defaults, &[1e300; 3], &highest, &[0.0, 0.0, 300.0], &[2000.0, 800.0, 0.0]] {
-        court.add("hello, free offer", user);
+        shared.add("hello, free offer", user);
     }
-    let [nothing, missing, default, outlier, bound, new, old] = court.judge()[..] else { panic!("seven messages") };
+    let [nothing, missing, default, outlier, bound, new, old] = shared.judge()[..] else { panic!("seven messages") };
     assert_eq!((nothing, missing), (default, default));
     assert_eq!(outlier, bound);
     assert!(new > 0.9 && old < 0.1, "a new, busy account {new}, an old, quiet one {old}");
@@ -338,11 +338,11 @@ fn user_features_move_the_score_and_missing_ones_count_as_the_default() {
 
 #[test]
 fn spam_is_blocked_and_small_talk_is_not() {
-    let mut court = Court::new(SPAM_SMS);
-    court.add("URGENT! You have won a FREE prize worth £2000. Call 09001234567 now to claim, txt STOP to end", &[]);
-    court.add("ok, see you at lunch then", &[]);
-    let policy = court.model.bundle().policy().clone();
-    let outcomes: Vec<_> = court.model.score(&court.rows).unwrap().rows().map(|row| policy.decide(row)).collect();
+    let mut shared = Shared::new(SPAM_SMS);
+    shared.add("URGENT! You have won a FREE prize worth £2000. Call 09001234567 now to claim, txt STOP to end", &[]);
+    shared.add("ok, see you at lunch then", &[]);
+    let policy = shared.model.bundle().policy().clone();
+    let outcomes: Vec<_> = shared.model.score(&shared.rows).unwrap().rows().map(|row| policy.decide(row)).collect();
     assert_eq!(outcomes.iter().map(|outcome| outcome.action).collect::<Vec<_>>(), [Action::Block, Action::Allow]);
     assert_eq!(policy.labels()[outcomes[0].label], "spam");
     assert_eq!(policy.labels()[outcomes[1].label], "not_spam");

@@ -66,11 +66,11 @@ fn judge_with(
     let hasher = Hasher::try_new("k1", SecretBox::new(Box::new(b"0123456789abcdef".to_vec()))).unwrap();
     let tasks = service::load_tasks(&config.tasks).unwrap();
     let metrics = Metrics::new();
-    let mut court = service::court(&config, tasks, schemas, hasher, Arc::clone(&metrics), store).unwrap();
-    court.dead_letter_bytes_max = dead_letter_bytes_max;
+    let mut shared = service::shared(&config, tasks, schemas, hasher, Arc::clone(&metrics), store).unwrap();
+    shared.dead_letter_bytes_max = dead_letter_bytes_max;
     let shutdown = Shutdown::new(Duration::from_secs(10));
     let mut lane =
-        service::lane_over(MemoryStream::new(inputs), &config, &court, &shutdown, Health::new(1).lane(0)).unwrap();
+        service::lane_over(MemoryStream::new(inputs), &config, &shared, &shutdown, Health::new(1).lane(0)).unwrap();
     lane.run().unwrap();
     let written = lane.into_stream().take_written();
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{ConfigArg, Failure, progress_bar, table::table};
+use super::{ConfigArg, progress_bar, table::table};
 use crate::{
     audit::{self, AuditError, Counts, Finding, Kind, Options, Partition, Report, Tally},
     codec::Schemas,
+    failure::Failure,
     fault::Exit,
     service,
 };

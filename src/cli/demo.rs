@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::Failure;
+use super::progress_bar;
 use crate::{
     demo::Demo,
+    failure::Failure,
     fault::Exit,
     ops::telemetry::{self, LogFormat},
 };
@@ -34,6 +35,13 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     telemetry::init(LogFormat::Human, "warn").map_err(|error| Failure::new(Exit::Config, error))?;
     let Args { messages, bundle, out } = args;
-    println!("{}", Demo { messages, bundle, out }.run()?);
+    let bar = progress_bar(0, "judging {bar:40} {pos}/{len} messages, {per_sec}");
+    let shown = bar.clone();
+    let report = Demo { messages, bundle, out }.run(move |done, length| {
+        shown.set_length(length);
+        shown.set_position(done);
+    });
+    bar.finish_and_clear();
+    println!("{}", report?);
     Ok(Exit::Done)
 }

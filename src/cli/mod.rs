@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::{Config, ConfigError},
+    failure::Failure,
     fault::Exit,
 };
 
@@ -69,42 +70,6 @@ impl ConfigArg {
     }
 }
 
-/// An error with the exit code that it ends the process with.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// The exit code.
-    pub exit: Exit,
-    message: String,
-}
-
-impl Failure {
-    /// A failure with its whole chain of causes in one line; a cause that its context already quotes is left out.
-    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        let mut message = String::new();
-        for cause in error.into().chain().map(ToString::to_string) {
-            if message.is_empty() {
-                message = cause;
-            } else if !message.ends_with(&cause) {
-                message = format!("{message}: {cause}");
-            }
-        }
-        Self { exit, message }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Config, error)
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, error)
-    }
-}
-
 impl Cli {
     /// Runs the command.
     ///
@@ -123,7 +88,7 @@ impl Cli {
 }
 
 /// Progress on stderr, seen only where that is a terminal. A length of 0 is set later, or never known.
-pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

@@ -2,8 +2,8 @@
 
 use clap::Args as ClapArgs;
 
-use super::{ConfigArg, Failure};
-use crate::{fault::Exit, ops::telemetry, service};
+use super::ConfigArg;
+use crate::{failure::Failure, fault::Exit, ops::telemetry, service};
 
 /// Judge the messages of a topic, exactly once, until SIGTERM.
 #[derive(Debug, ClapArgs)]

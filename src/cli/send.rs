@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigArg, Failure, progress_bar};
+use super::{ConfigArg, progress_bar};
 use crate::{
     codec::Schemas,
+    failure::Failure,
     fault::Exit,
     send::{self, Format, Options, PublishError, SendError, Summary},
     service,

@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
-use super::{ConfigArg, Failure, table::table};
+use super::{ConfigArg, table::table};
 use crate::{
+    failure::Failure,
     fault::Exit,
     stream::kafka::topics::{self, Finding, Settings, TopicsError, Wanted},
 };

@@ -57,11 +57,7 @@ impl Corpus {
     ///
     /// # Errors
     /// [`CorpusError`].
-    pub fn read(messages: &Path, bundle: &Path) -> Result<Self, crate::cli::Failure> {
-        Self::try_read(messages, bundle).map_err(|error| anyhow::Error::from(error).into())
-    }
-
-    fn try_read(messages: &Path, bundle: &Path) -> Result<Self, CorpusError> {
+    pub fn read(messages: &Path, bundle: &Path) -> Result<Self, CorpusError> {
         let list = read(&held_out_file(bundle))?;
         let held_out: HashSet<&str> = list.lines().map(str::trim).collect();
         let text = read(messages)?;

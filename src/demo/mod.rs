@@ -18,14 +18,14 @@ use anyhow::Context;
 use secrecy::SecretBox;
 
 use crate::{
-    cli::{Failure, progress_bar},
     clock::now_ms,
     codec::{self, RecordWriter, Schemas},
     config::{self, Config},
+    failure::Failure,
     features::store::MemoryStore,
     hash::Hasher,
     ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
-    pipeline::Court,
+    pipeline::Shared,
     records::{Message, schema::MESSAGE},
     service,
     stream::{
@@ -57,37 +57,35 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Judges every message once into files, then measures the throughput on one core without files.
+    /// Judges every message once into files, telling `progress` how many are answered and of how many; then measures the throughput on one core without files.
     ///
     /// # Errors
     /// [`Failure`], saying which input is missing or wrong.
-    pub fn run(&self) -> Result<Report, Failure> {
+    pub fn run(&self, mut progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Report, Failure> {
         codec::limit_allocations();
         let config = self.config();
-        let corpus = Corpus::read(&self.messages, &self.bundle)?;
+        let corpus = Corpus::read(&self.messages, &self.bundle).map_err(anyhow::Error::from)?;
         let runtime = service::runtime()?;
         let schemas = Schemas::try_new(&config.schemas, runtime.handle()).context("published schemas")?;
         let key = SecretBox::new(Box::new(PUBLIC_KEY.to_vec()));
         let hasher = Hasher::try_new("demo-public", key).context("hash key")?;
         let tasks = service::load_tasks(&config.tasks)?;
-        let court = service::court(&config, tasks, Arc::new(schemas), hasher, Metrics::new(), |names| {
+        let shared = service::shared(&config, tasks, Arc::new(schemas), hasher, Metrics::new(), |names| {
             Ok(Arc::new(MemoryStore::new(names)))
         })?;
 
         let inputs = encode(&corpus.examples, &config, 1)?;
-        let bar = progress_bar(inputs.len() as u64, "judging {bar:40} {pos}/{len} messages, {per_sec}");
-        let shown = bar.clone();
-        let files = FileStream::create(inputs, &self.out, move |done| shown.set_position(done as u64))
-            .context("output files")?;
-        drive(files, &config, &court)?;
-        bar.finish_and_clear();
+        let length = inputs.len() as u64;
+        let files =
+            FileStream::create(inputs, &self.out, move |done| progress(done as u64, length)).context("output files")?;
+        drive(files, &config, &shared)?;
 
         let passes = MEASURED_MESSAGES.div_ceil(corpus.examples.len().max(1));
         let inputs = encode(&corpus.examples, &config, passes)?;
         let (count, start) = (inputs.len(), Instant::now());
-        drive(MemoryStream::forgetful(inputs), &config, &court)?;
+        drive(MemoryStream::forgetful(inputs), &config, &shared)?;
         let per_second = count as f64 / start.elapsed().as_secs_f64();
-        Ok(Report::read(&self.out, corpus, court.tasks[0].bundle.manifest(), per_second)?)
+        Ok(Report::read(&self.out, corpus, shared.tasks[0].bundle.manifest(), per_second)?)
     }
 
     fn config(&self) -> Config {
@@ -97,10 +95,10 @@ impl Demo {
 }
 
 /// Runs one lane over `stream` to its end.
-fn drive<S: Stream>(stream: S, config: &Config, court: &Court) -> Result<(), Failure> {
+fn drive<S: Stream>(stream: S, config: &Config, shared: &Shared) -> Result<(), Failure> {
     let shutdown = Shutdown::new(Duration::from_millis(config.stream.shutdown_ms_max));
     let health = Health::new(1).lane(0);
-    let mut lane = service::lane_over(stream, config, court, &shutdown, health).map_err(anyhow::Error::from)?;
+    let mut lane = service::lane_over(stream, config, shared, &shutdown, health).map_err(anyhow::Error::from)?;
     lane.run().map_err(|fault| anyhow::Error::from(fault).into())
 }
 

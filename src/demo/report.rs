@@ -124,7 +124,7 @@ impl Report {
         if self.samples.len() < SAMPLES && wanted {
             let text: String = example.text.chars().take(SAMPLE_CHARS).collect();
             self.samples.push(format!(
-                "  {:<9} {:<6} {:<5} {:>5.3}  {:<5}  {text}",
+                "  {:<9} {:<6} {:<8} {:>5.3}  {:<5}  {text}",
                 line.message_id,
                 line.action,
                 said,
@@ -144,7 +144,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Confusion { true_positives, false_positives, false_negatives, true_negatives } = self.held_out;
         writeln!(f, "Held-out messages, judged by {}:", self.model)?;
-        writeln!(f, "  message   action label  conf.  truth  text")?;
+        writeln!(f, "  message   action label    conf.  truth  text")?;
         for sample in &self.samples {
             writeln!(f, "{sample}")?;
         }

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::fault::Exit;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 /// Exit code when the drain took longer than its deadline (`EX_TEMPFAIL` of `sysexits.h`: start again, nothing is lost).
-pub const EXIT_DRAIN_DEADLINE: i32 = 75;
+pub const EXIT_DRAIN_DEADLINE: i32 = Exit::Drain as i32;
 /// Exit code of a second SIGINT, as a shell reports a process that SIGINT ended.
 pub const EXIT_SECOND_SIGINT: i32 = 130;
 /// Exit code of a second SIGTERM, as a shell reports a process that SIGTERM ended.

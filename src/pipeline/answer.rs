@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Writes answers of one lane.
-pub(super) struct Clerk {
+pub(super) struct AnswerWriter {
     pub verdicts: RecordWriter,
     pub predictions: RecordWriter,
     pub hasher: Hasher,
@@ -29,9 +29,9 @@ pub(super) struct Findings<'a> {
     pub decided_at_ms: i64,
 }
 
-impl Clerk {
+impl AnswerWriter {
     /// Writes the verdict and the prediction of a case; `judged` has one entry per task.
-    pub(super) fn answer<'a>(
+    pub(super) fn write<'a>(
         &'a self,
         findings: &Findings<'a>,
         judged: impl Iterator<Item = Judged<'a>> + Clone,

@@ -27,10 +27,10 @@ use crate::{
     hash::Hasher,
     intake::Reject,
     ops::metrics::{LaneMetrics, Metrics, Stage, TransactionResult},
-    records::ModelRef,
+    records::{Message, ModelRef},
     stream::{Chunk, NextOffsets, Outputs},
 };
-use answer::{Clerk, Findings};
+use answer::{AnswerWriter, Findings};
 use case::{Case, Decoder};
 use dead_letter::DeadLetters;
 use task::TaskLane;
@@ -42,7 +42,7 @@ pub use task::{Task, union};
 
 /// What all lanes share.
 #[derive(Clone)]
-pub struct Court {
+pub struct Shared {
     /// Readers by schema id.
     pub schemas: Arc<Schemas>,
     /// The classifiers.
@@ -103,9 +103,9 @@ pub(crate) struct Judged<'a> {
 
 /// One lane's pipeline, with the buffers that it uses again and again.
 pub struct Pipeline {
-    court: Court,
+    shared: Shared,
     decoder: Decoder,
-    clerk: Clerk,
+    answers: AnswerWriter,
     dead_letters: DeadLetters,
     tasks: Vec<TaskLane>,
     users: Users,
@@ -120,23 +120,28 @@ impl Pipeline {
     ///
     /// # Errors
     /// When a model has no working memory to give.
-    pub fn try_new(court: &Court, verdicts: RecordWriter, predictions: RecordWriter) -> Result<Self, Fault> {
+    pub fn try_new(shared: &Shared, verdicts: RecordWriter, predictions: RecordWriter) -> Result<Self, Fault> {
         let tasks: Result<_, _> =
-            court.tasks.iter().map(|task| TaskLane::try_new(task, &court.contract, &court.metrics)).collect();
+            shared.tasks.iter().map(|task| TaskLane::try_new(task, &shared.contract, &shared.metrics)).collect();
         Ok(Self {
-            decoder: Decoder::new(Arc::clone(&court.schemas), court.value_bytes_max),
-            clerk: Clerk { verdicts, predictions, hasher: court.hasher.clone(), contract: court.contract.id() },
+            decoder: Decoder::new(Arc::clone(&shared.schemas), shared.value_bytes_max),
+            answers: AnswerWriter {
+                verdicts,
+                predictions,
+                hasher: shared.hasher.clone(),
+                contract: shared.contract.id(),
+            },
             dead_letters: DeadLetters {
-                input_topic: court.input_topic.clone(),
-                bytes_max: court.dead_letter_bytes_max,
+                input_topic: shared.input_topic.clone(),
+                bytes_max: shared.dead_letter_bytes_max,
             },
             tasks: tasks?,
-            users: Users::new(court.contract.uses_user_features()),
+            users: Users::new(shared.contract.uses_user_features()),
             text: text::Scratch::default(),
             raw: Vec::new(),
             raw_row: Vec::new(),
-            metrics: court.metrics.lane(),
-            court: court.clone(),
+            metrics: shared.metrics.lane(),
+            shared: shared.clone(),
         })
     }
 
@@ -163,7 +168,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn decode(&mut self, chunk: &Chunk) -> Result<Vec<Result<crate::records::Message, Reject>>, Fault> {
+    fn decode(&mut self, chunk: &Chunk) -> Result<Vec<Result<Message, Reject>>, Fault> {
         let start = Instant::now();
         // Every record is tried, also after one that waits for its schema id: so all new ids of a chunk are asked for at
         // once, not one after another.
@@ -175,13 +180,13 @@ impl Pipeline {
     fn hear<'c>(
         &mut self,
         chunk: &'c Chunk,
-        decoded: Vec<Result<crate::records::Message, Reject>>,
+        decoded: Vec<Result<Message, Reject>>,
         outputs: &mut Outputs,
     ) -> Vec<Case<'c>> {
         let start = Instant::now();
         let mut heard = Vec::with_capacity(chunk.len());
         for (record, message) in chunk.records().zip(decoded) {
-            match message.and_then(|message| case::hear(record, message, &self.clerk.hasher)) {
+            match message.and_then(|message| case::hear(record, message, &self.answers.hasher)) {
                 Ok(case) => heard.push(case),
                 Err(reject) => {
                     self.metrics.dead_letter(reject.code());
@@ -224,11 +229,11 @@ impl Pipeline {
     /// Fills `raw`: one row of the contract's numbers per case.
     fn gather_features(&mut self, cases: &[Case<'_>]) {
         let start = Instant::now();
-        self.users.look_up(cases.iter().map(|case| case.heard.user_id), &*self.court.store, &self.metrics);
+        self.users.look_up(cases.iter().map(|case| case.heard.user_id), &*self.shared.store, &self.metrics);
         self.raw.clear();
         for (index, case) in cases.iter().enumerate() {
             let text = text::extract(&case.heard.text, &mut self.text);
-            self.court.contract.raw(&text, self.users.values(index), &mut self.raw_row);
+            self.shared.contract.raw(&text, self.users.values(index), &mut self.raw_row);
             self.raw.extend_from_slice(&self.raw_row);
         }
         for task in &mut self.tasks {
@@ -252,7 +257,7 @@ impl Pipeline {
 
     fn answer(&mut self, cases: &[Case<'_>], decided_at_ms: i64, outputs: &mut Outputs) -> Result<(), Fault> {
         let start = Instant::now();
-        let width = self.court.contract.features().len();
+        let width = self.shared.contract.features().len();
         for (index, case) in cases.iter().enumerate() {
             let findings = Findings {
                 case,
@@ -263,7 +268,7 @@ impl Pipeline {
                 decided_at_ms,
             };
             let judged = self.tasks.iter().map(|task| task.judged(index));
-            self.clerk.answer(&findings, judged, outputs).map_err(unwritable)?;
+            self.answers.write(&findings, judged, outputs).map_err(unwritable)?;
         }
         self.metrics.stage(Stage::Encode, start.elapsed());
         Ok(())

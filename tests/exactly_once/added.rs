@@ -7,23 +7,18 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use super::{bench::Bench, readers, traffic};
+use super::{
+    bench::{Bench, SPAM},
+    readers, traffic,
+};
 use crate::common::kafka;
 
-const CONFIG: &str = r#"
-[kafka.librdkafka]
-"topic.metadata.refresh.interval.ms" = "500"
-[stream]
-lanes = 1
-[[task]]
-name = "spam"
-bundle = "models/spam-sms"
-"#;
+const SEE_NEW_PARTITIONS: &str = "[kafka.librdkafka]\n\"topic.metadata.refresh.interval.ms\" = \"500\"\n";
 
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
 fn partitions_added_while_running_wait_and_the_others_go_on() {
-    let bench = Bench::new("added", 2, CONFIG);
+    let bench = Bench::new("added", 2, &format!("{SEE_NEW_PARTITIONS}{SPAM}"));
     let (file, counts) = traffic::write(&bench.folder, "m", 1_000, 13);
     let mut process = bench.start("a", None);
     bench.wait_for_log("a", "window restored");

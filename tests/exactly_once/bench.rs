@@ -18,6 +18,9 @@ use assize::{config::Topics, stream::kafka};
 
 use crate::common::{Sandbox, text};
 
+/// The task of experiments that need no user features.
+pub const SPAM: &str = "\n[[task]]\nname = \"spam\"\nbundle = \"models/spam-sms\"\n";
+
 /// How long anything may take that ought to take seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -28,7 +31,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Creates the topics of one experiment; `extra` is more of the configuration.
+    /// Creates the topics of one experiment; `extra` is more of the configuration. Processes have one lane each.
     pub fn new(name: &str, partitions: i32, extra: &str) -> Self {
         let mut sandbox = Sandbox::new(name, partitions.unsigned_abs());
         sandbox.configure(extra);
@@ -74,6 +77,7 @@ impl Bench {
         run.command
             .env("ASSIZE_HASH_KEY", "a key for tests only")
             .env("ASSIZE_KAFKA__INSTANCE", instance)
+            .env("ASSIZE_STREAM__LANES", "1")
             .env("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "6000")
             .env("ASSIZE_KAFKA__TRANSACTION_TIMEOUT_MS", "5000")
             .env("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0");

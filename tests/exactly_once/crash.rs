@@ -1,22 +1,18 @@
 //! A crash at each step between poll and commit, and a commit whose result is lost.
 
-use super::{bench::Bench, readers, traffic};
+use super::{
+    bench::{Bench, SPAM},
+    readers, traffic,
+};
 
-const TASK: &str = r#"
-[stream]
-lanes = 1
-transaction_ms_max = 40
-transaction_records_max = 200
-[[task]]
-name = "spam"
-bundle = "models/spam-sms"
-"#;
+/// So small that a run has transactions enough.
+const STREAM: &str = "[stream]\ntransaction_ms_max = 40\ntransaction_records_max = 200\n";
 
 /// Runs with a failpoint at the third transaction, restarts if that was a crash, and sends every message again: the
 /// window must know them all, whatever the crash left.
 fn survives(failpoint: &str, crashes: bool) {
     let name = failpoint.replace(':', "-");
-    let bench = Bench::new(&name, 2, TASK);
+    let bench = Bench::new(&name, 2, &format!("{STREAM}{SPAM}"));
     let (file, counts) = traffic::write(&bench.folder, "m", 4_000, 7);
     let reader = readers::Reader::start(&bench, "read_committed");
     let mut process = bench.start("a", Some(failpoint));

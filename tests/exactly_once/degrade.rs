@@ -76,8 +76,6 @@ fn verdicts_go_on_without_redis_and_say_so() {
     let url = Redis::url(port);
     let extra = format!(
         r#"
-[stream]
-lanes = 1
 [features]
 redis = "{url}"
 ttl_seconds = 1

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    bench::{Bench, Running},
+    bench::{Bench, Running, SPAM},
     readers::{Reader, duplicates},
     traffic::{self, Random},
 };
@@ -12,21 +12,13 @@ const KILLS: usize = 10;
 const MESSAGES: usize = 60_000;
 const RATE: &str = "1500";
 
-const TASK: &str = r#"
-[stream]
-lanes = 1
-[[task]]
-name = "spam"
-bundle = "models/spam-sms"
-"#;
-
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
 fn ten_kills_a_join_and_a_leave_lose_nothing_and_judge_nothing_twice() {
     let seed = 20_261_123;
     println!("seed {seed}");
     let mut random = Random::new(seed);
-    let bench = Bench::new("kill", 8, TASK);
+    let bench = Bench::new("kill", 8, SPAM);
     let (file, counts) = traffic::write(&bench.folder, "m", MESSAGES, seed);
     let (committed, everything) = (Reader::start(&bench, "read_committed"), Reader::start(&bench, "read_uncommitted"));
 
@@ -69,8 +61,7 @@ fn ten_kills_a_join_and_a_leave_lose_nothing_and_judge_nothing_twice() {
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
 fn the_bug_of_a_batch_that_outlives_its_transaction_is_caught() {
-    let bench =
-        Bench::new("sabotage", 8, &format!("{TASK}\n").replace("lanes = 1", "lanes = 1\ntransaction_ms_max = 1000"));
+    let bench = Bench::new("sabotage", 8, &format!("[stream]\ntransaction_ms_max = 1000\n{SPAM}"));
     let (file, _) = traffic::write(&bench.folder, "m", 20_000, 3);
     let sabotage = Some("sabotage:commit-after-revoke");
     let mut first = bench.start("a", sabotage);

@@ -8,7 +8,10 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use super::{bench::Bench, readers, traffic};
+use super::{
+    bench::{Bench, SPAM},
+    readers, traffic,
+};
 use crate::common::kafka;
 
 /// No registry hands it out in a test.
@@ -19,18 +22,7 @@ const UNKNOWN_ID: [u8; 5] = [0, 0x7f, 0xff, 0xff, 0xff];
 fn ids_come_from_the_registry_also_after_a_restart() {
     let registry =
         std::env::var("ASSIZE_TEST_REGISTRY").unwrap_or_else(|_| "http://127.0.0.1:18081/apis/ccompat/v7".into());
-    let extra = format!(
-        r#"
-[schemas]
-registry = "{registry}"
-[stream]
-lanes = 1
-[[task]]
-name = "spam"
-bundle = "models/spam-sms"
-"#
-    );
-    let bench = Bench::new("registry", 2, &extra);
+    let bench = Bench::new("registry", 2, &format!("[schemas]\nregistry = \"{registry}\"\n{SPAM}"));
     let (file, counts) = traffic::write(&bench.folder, "m", 2_000, 11);
     let mut process = bench.start("a", None);
     assert_eq!(bench.send(&file, &[]).wait(), Some(0));

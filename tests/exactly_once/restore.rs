@@ -8,23 +8,16 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ThreadedProducer},
 };
 
-use super::{bench::Bench, readers, traffic};
+use super::{
+    bench::{Bench, SPAM},
+    readers, traffic,
+};
 use crate::common;
-
-const CONFIG: &str = r#"
-[stream]
-lanes = 1
-[dedup]
-window_keys_max = 10
-[[task]]
-name = "spam"
-bundle = "models/spam-sms"
-"#;
 
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
 fn aborted_records_take_no_room_in_the_window() {
-    let bench = Bench::new("aborted", 1, CONFIG);
+    let bench = Bench::new("aborted", 1, &format!("[dedup]\nwindow_keys_max = 10\n{SPAM}"));
     let (file, counts) = traffic::write(&bench.folder, "m", 10, 11);
     let mut process = bench.start("a", None);
     assert_eq!(bench.send(&file, &[]).wait(), Some(0));

@@ -227,6 +227,7 @@ impl Stream for KafkaStream {
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
         self.end_transaction(fault)?;
         if failpoint::sabotage("commit-after-revoke") {
+            // The other half of that bug: the loop went on where it was, and never read the aborted records again.
             return Ok(self.committed.clone());
         }
         let reset = self.kafka.auto_offset_reset;
