@@ -13,6 +13,7 @@
 
 mod bundle;
 mod digest;
+mod first_layer;
 mod golden;
 mod manifest;
 mod onnx;

@@ -1,11 +1,12 @@
 //! Runs a model's graph: ONNX through tract, on this thread.
 //!
 //! ```text
-//!  Rows (sparse) ─► tiles of 64 dense rows ─► the graph, optimized once ─► Scores, one row each
+//!  Rows (sparse) ─► first layer ─► tiles of dense rows ─► the rest of the graph, optimized once ─► Scores
 //! ```
 //!
 //! The batch dimension is symbolic, so one plan serves every number of rows. A tile stays in the processor's cache and
-//! bounds what a lane holds, however many rows a chunk has.
+//! bounds what a lane holds, however many rows a chunk has. A graph that does not begin with a matrix product reads
+//! whole rows, spread out.
 
 use std::{ops::Range, panic, sync::Arc};
 
@@ -15,11 +16,15 @@ use tract_onnx::{
     tract_hir::{infer::Factoid, internal::DimLike, tract_core::dims},
 };
 
-use super::Graph;
+use super::{Graph, first_layer::FirstLayer};
 use crate::features::vector::Rows;
 
-/// Rows that go through the graph at once.
-pub const TILE_ROWS_MAX: usize = 64;
+/// Numbers of a tile, so that it stays in the cache ...
+const TILE_NUMBERS: usize = 32 * 1024;
+/// ... but for rows that are very wide: fewer would cost more in calls than the cache gives ...
+const TILE_ROWS_MIN: usize = 64;
+/// ... and for narrow ones: a chunk has no more.
+pub const TILE_ROWS_MAX: usize = 512;
 /// A probability may leave 0..=1 by so much, from rounding.
 const ROUNDING_MAX: f32 = 1e-5;
 
@@ -59,6 +64,9 @@ pub enum ScoreError {
 #[derive(Clone, Debug)]
 pub struct Scorer {
     plan: Arc<TypedRunnableModel>,
+    /// None when the graph does not begin with a matrix product.
+    first: Option<Arc<FirstLayer>>,
+    /// Columns that the plan reads.
     width: usize,
     classes: usize,
 }
@@ -100,10 +108,12 @@ impl Scorer {
             Some(graph) if graph != width => return Err(GraphError::Width { numeric, terms, graph }),
             _ => {}
         }
-        let model = prepare(model, width).map_err(|source| GraphError::Prepare { width, source })?;
+        let failed = |source| GraphError::Prepare { width, source };
+        let (model, first) = prepare(model, width).map_err(failed)?;
         check_output(&model, classes)?;
-        let plan = model.into_runnable().map_err(|source| GraphError::Prepare { width, source })?;
-        Ok(Self { plan, width, classes })
+        let plan = model.into_runnable().map_err(failed)?;
+        let width = first.as_ref().map_or(width, FirstLayer::units);
+        Ok(Self { plan, first: first.map(Arc::new), width, classes })
     }
 
     /// Fresh working memory.
@@ -116,8 +126,9 @@ impl Scorer {
     pub fn score(&self, state: &mut State, rows: &Rows, scores: &mut Scores) -> Result<(), ScoreError> {
         scores.values.clear();
         scores.classes = self.classes;
-        for start in (0..rows.len()).step_by(TILE_ROWS_MAX) {
-            let tile = start..rows.len().min(start + TILE_ROWS_MAX);
+        let tile_rows = (TILE_NUMBERS / self.width.max(1)).clamp(TILE_ROWS_MIN, TILE_ROWS_MAX);
+        for start in (0..rows.len()).step_by(tile_rows) {
+            let tile = start..rows.len().min(start + tile_rows);
             self.score_tile(state, rows, tile, &mut scores.values)?;
         }
         check_probabilities(scores)
@@ -132,7 +143,7 @@ impl Scorer {
     ) -> Result<(), ScoreError> {
         let (tile_rows, classes) = (range.len(), self.classes);
         let run_error = |source| ScoreError::Run { rows: tile_rows, source };
-        let input = state.tile.fill(rows, range, self.width).map_err(run_error)?;
+        let input = state.tile.fill(rows, range, self.width, self.first.as_deref()).map_err(run_error)?;
         let outputs = state.session.run(tvec!(input)).map_err(run_error);
         if outputs.is_err() {
             // A run that failed leaves its symbols bound; the next one must not inherit them.
@@ -148,17 +159,23 @@ impl Scorer {
     }
 }
 
-/// The dense rows that the graph reads, kept between runs and all zero but where the last rows had entries.
+/// The dense rows that the plan reads, kept between runs.
 #[derive(Debug, Default)]
 struct Tile {
     tensor: Option<Arc<Tensor>>,
-    /// Positions in the tensor that are not zero.
+    /// Positions in the tensor that are not zero, where rows are spread out.
     filled: Vec<usize>,
 }
 
 impl Tile {
-    /// Spreads the rows of `range` out. Only what the last call set is zeroed, not the thousands of other columns.
-    fn fill(&mut self, rows: &Rows, range: Range<usize>, width: usize) -> TractResult<TValue> {
+    /// Fills the tensor with the rows of `range`: what the first layer makes of them, or as they are.
+    fn fill(
+        &mut self,
+        rows: &Rows,
+        range: Range<usize>,
+        width: usize,
+        first: Option<&FirstLayer>,
+    ) -> TractResult<TValue> {
         let shape = [range.len(), width];
         let mut tensor = match self.tensor.take().map(Arc::try_unwrap) {
             Some(Ok(tensor)) if tensor.shape() == shape => tensor,
@@ -169,6 +186,19 @@ impl Tile {
         };
         let mut view = tensor.try_as_plain_ram_mut()?;
         let dense = view.as_slice_mut::<f32>()?;
+        match first {
+            Some(first) => {
+                dense.chunks_exact_mut(width).zip(range).for_each(|(out, row)| first.apply(rows, row, out));
+            }
+            None => self.spread(rows, range, width, dense),
+        }
+        let tensor = Arc::new(tensor);
+        self.tensor = Some(Arc::clone(&tensor));
+        Ok(TValue::from_const(tensor))
+    }
+
+    /// Only what the last call set is zeroed, not the thousands of other columns.
+    fn spread(&mut self, rows: &Rows, range: Range<usize>, width: usize, dense: &mut [f32]) {
         for position in self.filled.drain(..) {
             dense[position] = 0.0;
         }
@@ -179,9 +209,6 @@ impl Tile {
                 self.filled.push(position);
             }
         }
-        let tensor = Arc::new(tensor);
-        self.tensor = Some(Arc::clone(&tensor));
-        Ok(TValue::from_const(tensor))
     }
 }
 
@@ -206,10 +233,12 @@ fn declared_width(model: &InferenceModel) -> Option<usize> {
     columns.to_usize().ok()
 }
 
-fn prepare(mut model: InferenceModel, width: usize) -> TractResult<TypedModel> {
+fn prepare(mut model: InferenceModel, width: usize) -> TractResult<(TypedModel, Option<FirstLayer>)> {
     let batch = model.sym("rows");
     model.set_input_fact(0, f32::fact(dims!(batch, width)).into())?;
-    model.into_optimized()
+    let mut model = model.into_typed()?.into_decluttered()?;
+    let first = FirstLayer::take(&mut model)?;
+    Ok((model.into_optimized()?, first))
 }
 
 fn check_output(model: &TypedModel, classes: usize) -> Result<(), GraphError> {
@@ -223,5 +252,19 @@ fn check_probabilities(scores: &Scores) -> Result<(), ScoreError> {
     match scores.values.iter().position(|value| !usable(value)) {
         None => Ok(()),
         Some(at) => Err(ScoreError::NotAProbability { row: at / scores.classes, found: scores.values[at] }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Bundle;
+
+    #[test]
+    fn graphs_that_begin_with_a_product_read_sparse_rows() {
+        for (bundle, units) in [("models/spam-sms", 16), ("tests/bundles/user-risk", 2)] {
+            let bundle = Bundle::load(bundle.as_ref(), None).unwrap();
+            let first = bundle.scorer().first.as_ref().unwrap();
+            assert_eq!((first.units(), bundle.scorer().width), (units, units));
+        }
     }
 }
