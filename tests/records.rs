@@ -11,13 +11,14 @@ use apache_avro::{
     writer::datum::GenericDatumWriter,
 };
 use assize::{
-    codec::{RecordReader, RecordWriter, wire},
+    codec::{Datum, RecordReader, RecordWriter, wire},
     dedup::Identity,
     records::{
         Action, Kind, Label, LabelSource, Message, Prediction, ReasonSource, ReasonsStatus, UserFeatures, Verdict,
         schema,
     },
 };
+use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 
@@ -29,12 +30,21 @@ const PREDICTION: &str = include_str!("../schemas/examples/prediction.json");
 const LABEL: &str = include_str!("../schemas/examples/label.json");
 
 /// The datum of a record written by its struct.
-fn written<T: Serialize>(record: &T, schema: &str) -> Vec<u8> {
+fn written(record: &impl Datum) -> Vec<u8> {
     let mut value = Vec::new();
-    RecordWriter::try_new(ID, schema).unwrap().write(record, &mut value).unwrap();
+    RecordWriter::new(ID).write(record, &mut value);
     let (id, datum) = wire::split(&value).unwrap();
     assert_eq!(id, ID);
     datum.to_vec()
+}
+
+/// The same as a general writer makes it, with its eyes on the schema.
+fn generally_written<T: Serialize>(record: &T, schema: &str) -> Vec<u8> {
+    let schema = Schema::parse_str(schema).unwrap();
+    let writer = GenericDatumWriter::builder(&schema).human_readable(false).build().unwrap();
+    let mut datum = Vec::new();
+    writer.write_ser(&mut datum, record).unwrap();
+    datum
 }
 
 /// What any reader of the published schema sees.
@@ -63,12 +73,13 @@ fn json(value: &Value) -> Json {
 }
 
 /// Example -> struct -> Avro -> struct, and -> Avro -> the published schema's own view: all the same.
-fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(example: &str, avsc: &str) {
+fn check<T: Datum + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(example: &str, avsc: &str) {
     let expected: Json = serde_json::from_str(example).unwrap();
     let record: T = serde_json::from_str(example).unwrap();
     assert_eq!(serde_json::to_value(&record).unwrap(), expected, "the example has every field, and no other");
 
-    let datum = written(&record, avsc);
+    let datum = written(&record);
+    assert_eq!(datum, generally_written(&record, avsc));
     assert_eq!(RecordReader::try_new(avsc).unwrap().read::<T>(&datum).unwrap(), record);
     assert_eq!(json(&generic(&Schema::parse_str(avsc).unwrap(), &datum)), expected);
 
@@ -85,7 +96,7 @@ fn message() {
 #[test]
 fn what_producers_add_to_a_message_is_passed_over() {
     let message: Message = serde_json::from_str(MESSAGE).unwrap();
-    let rest = written(&message, schema::MESSAGE);
+    let rest = written(&message);
     for (added, bytes) in [
         (r#"{"type":"enum","name":"E","symbols":["APP","WEB"]}"#, &b"\x02"[..]),
         (r#"["null",{"type":"enum","name":"E","symbols":["APP","WEB"]}]"#, b"\x02\x02"),
@@ -112,6 +123,59 @@ fn what_producers_add_to_a_message_is_passed_over() {
         let reader = RecordReader::for_parts(&serde_json::to_string(&newer).unwrap()).unwrap();
         let datum = [bytes, &rest].concat();
         assert_eq!(reader.read::<Message>(&datum), Ok(message.clone()), "{added}");
+    }
+}
+
+/// What Avro lets a compatible writer have in place of a type of ours.
+#[test]
+fn promotions_of_a_producers_schema_are_read() {
+    let message: Message = serde_json::from_str(MESSAGE).unwrap();
+    let small = Message { user_id: 48_151, created_at: 1_732, ..message };
+    for (field, kind) in [
+        ("user_id", r#""int""#),
+        ("created_at", r#""int""#),
+        ("text", r#""bytes""#),
+        ("text", r#"["string","null"]"#),
+        ("message_id", r#"{"type":"string","avro.java.string":"String"}"#),
+        ("language", r#"["string","null"]"#),
+        ("language", r#"["null","int","string"]"#),
+        ("language", r#""string""#),
+        ("metadata", r#"{"type":"map","values":"bytes"}"#),
+    ] {
+        let kind: Json = serde_json::from_str(kind).unwrap();
+        let theirs = change(schema::MESSAGE, &|fields| {
+            let ours = fields.iter_mut().find(|ours| ours["name"] == field).unwrap();
+            ours["type"] = kind.clone();
+            ours.as_object_mut().unwrap().remove("default");
+        });
+        let theirs = serde_json::to_string(&theirs).unwrap();
+        // `Value` resolves ours into theirs where the struct could not write it.
+        let value = generic(&Schema::parse_str(schema::MESSAGE).unwrap(), &written(&small));
+        let parsed = Schema::parse_str(&theirs).unwrap();
+        let value = swap(value, &parsed);
+        let datum = GenericDatumWriter::builder(&parsed).build().unwrap().write_value_to_vec(value).unwrap();
+        let reader = RecordReader::for_parts(&theirs).unwrap();
+        assert_eq!(reader.read::<Message>(&datum), Ok(small.clone()), "{field} as {kind}");
+    }
+}
+
+/// A value of ours as the schema of a producer has it.
+fn swap(value: Value, schema: &Schema) -> Value {
+    match (value, schema) {
+        (Value::Record(fields), Schema::Record(record)) => Value::Record(
+            fields.into_iter().zip(&record.fields).map(|((name, v), f)| (name, swap(v, &f.schema))).collect(),
+        ),
+        (Value::Map(map), Schema::Map(kind)) => {
+            Value::Map(map.into_iter().map(|(name, value)| (name, swap(value, &kind.types))).collect())
+        }
+        (Value::Union(_, value), kind) => swap(*value, kind),
+        (value, Schema::Union(kinds)) => {
+            let position = kinds.variants().iter().position(|kind| matches!(kind, Schema::String)).unwrap();
+            Value::Union(u32::try_from(position).unwrap(), Box::new(value))
+        }
+        (Value::Long(number) | Value::TimestampMillis(number), Schema::Int) => Value::Int(number.try_into().unwrap()),
+        (Value::String(text), Schema::Bytes) => Value::Bytes(text.into_bytes()),
+        (value, _) => value,
     }
 }
 
@@ -238,4 +302,51 @@ where
     // First, so that a reader that does not pass over it misreads everything behind it.
     let newer = change(avsc, &|fields| fields.insert(0, added.clone()));
     assert_eq!(&read_by_struct::<T>(&newer, &written_by(&newer, datum, avsc)), record);
+}
+
+proptest! {
+    #[test]
+    fn a_prediction_is_written_as_a_general_writer_does(
+        key in proptest::option::of(".{0,40}"),
+        numbers in any::<(i32, i64, i64)>(),
+        age in any::<Option<i64>>(),
+        features in proptest::collection::vec(any::<Option<f64>>(), 0..20),
+        degraded in proptest::collection::vec("[a-z:]{0,9}", 0..3),
+        kinds in (0..3_usize, 0..6_usize),
+        raw in proptest::collection::vec(any::<f64>(), 0..4),
+    ) {
+        use UserFeatures::{Cached, Default, Fresh, Stale, Unknown, Unused};
+        let mut prediction: Prediction<'_> = serde_json::from_str(PREDICTION).unwrap();
+        prediction.idempotency_key = key.map(Into::into);
+        (prediction.revision, prediction.source_offset, prediction.created_at) = numbers;
+        prediction.user_features_age_ms = age;
+        prediction.features = features;
+        prediction.degraded = degraded.into_iter().map(Into::into).collect();
+        prediction.action = [Action::Allow, Action::Review, Action::Block][kinds.0];
+        prediction.user_features = [Fresh, Cached, Stale, Default, Unknown, Unused][kinds.1];
+        prediction.tasks[0].raw = raw;
+        prop_assert_eq!(written(&prediction), generally_written(&prediction, schema::PREDICTION));
+    }
+
+    #[test]
+    fn a_verdict_is_written_as_a_general_writer_does(
+        key in proptest::option::of(".{0,40}"),
+        numbers in any::<(i64, i32, i64, i64)>(),
+        flags in proptest::collection::vec("[A-Z_]{0,9}", 0..3),
+        kinds in (0..3_usize, 0..3_usize, 0..3_usize),
+        scores in 0..3_usize,
+        confidence in any::<Option<f64>>(),
+    ) {
+        let mut verdict: Verdict<'_> = serde_json::from_str(VERDICT).unwrap();
+        verdict.idempotency_key = key.map(Into::into);
+        (verdict.user_id, verdict.revision, verdict.source_offset, verdict.decided_at) = numbers;
+        verdict.flags = flags.into_iter().map(Into::into).collect();
+        verdict.action = [Action::Allow, Action::Review, Action::Block][kinds.0];
+        let decision = &mut verdict.decisions[0];
+        decision.kind = [Kind::Binary, Kind::Multiclass, Kind::Multilabel][kinds.1];
+        decision.reasons_status = [ReasonsStatus::None, ReasonsStatus::Complete, ReasonsStatus::Skipped][kinds.2];
+        decision.scores.truncate(scores);
+        decision.confidence = confidence;
+        prop_assert_eq!(written(&verdict), generally_written(&verdict, schema::VERDICT));
+    }
 }

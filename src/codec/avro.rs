@@ -3,18 +3,18 @@
 //! Evolution is writer schema -> struct: a field the writer did not know takes the struct's `#[serde(default)]`, a
 //! field the struct does not know is skipped.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::OnceLock};
 
-use apache_avro::{
-    Schema,
-    reader::datum::GenericDatumReader,
-    schema::{Name, RecordSchema},
-    writer::datum::GenericDatumWriter,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use apache_avro::{Schema, reader::datum::GenericDatumReader};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::wire;
+use super::{
+    datum::Datum,
+    json::JsonReader,
+    shape::{DEPTH_MAX, Shape},
+    wire,
+};
 use crate::intake::Reject;
 
 /// Largest single allocation the decoder makes on the word of a length in the data, bytes.
@@ -32,18 +32,18 @@ pub enum CodecError {
     /// A record that holds itself can nest without bound, and the decoder's stack is bounded.
     #[error("schema {0} is recursive, which is not accepted; publish one without recursion")]
     Recursive(String),
-    /// A record of ours does not fit its schema.
-    #[error("record cannot be written with schema id {id}; check that the registered schema has its fields")]
-    Write {
-        /// Schema id.
-        id: u32,
-        /// Why.
-        #[source]
-        source: Box<apache_avro::Error>,
-    },
-    /// The registry did not answer, or refused.
+    /// Values of it could nest deeper than the decoder's stack is sure to hold.
+    #[error("schema nests deeper than {DEPTH_MAX} levels, which is not accepted; publish a flatter one")]
+    Deep,
+    /// The registry did not answer, or not as a registry does.
     #[error("schema registry: {0}")]
     Registry(String),
+    /// A secret or a certificate for the registry cannot be had.
+    #[error("{0}")]
+    Settings(String),
+    /// The registry understood, and does not take our schema.
+    #[error("schema registry refuses: {0}; compare the schemas of that subject, or use another topic")]
+    Refused(String),
 }
 
 /// Bounds what a hostile length in a datum can allocate. Call once, at start.
@@ -51,28 +51,12 @@ pub fn limit_allocations() {
     apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
 }
 
-fn parse(text: &str) -> Result<&'static Schema, CodecError> {
+fn parse(text: &str) -> Result<(&'static Schema, Shape), CodecError> {
     let schema = Schema::parse_str(text).map_err(|error| CodecError::Parse(Box::new(error)))?;
-    refuse_recursion(&schema, &mut Vec::new())?;
+    let shape = Shape::try_new(&schema)?;
     // Readers borrow their schema and live as long as the process: ids are immutable, and their number is bounded
     // by the cache that asks.
-    Ok(Box::leak(Box::new(schema)))
-}
-
-fn refuse_recursion(schema: &Schema, above: &mut Vec<Name>) -> Result<(), CodecError> {
-    match schema {
-        Schema::Ref { name } if above.contains(name) => Err(CodecError::Recursive(name.to_string())),
-        Schema::Record(RecordSchema { name, fields, .. }) => {
-            above.push(name.clone());
-            fields.iter().try_for_each(|field| refuse_recursion(&field.schema, above))?;
-            above.pop();
-            Ok(())
-        }
-        Schema::Array(array) => refuse_recursion(&array.items, above),
-        Schema::Map(map) => refuse_recursion(&map.types, above),
-        Schema::Union(union) => union.variants().iter().try_for_each(|variant| refuse_recursion(variant, above)),
-        _ => Ok(()),
-    }
+    Ok((Box::leak(Box::new(schema)), shape))
 }
 
 /// The decoder passes over a record that carries this field by field.
@@ -123,29 +107,40 @@ fn let_pass_over(schema: &mut Value, namespace: &str, enums: &mut HashSet<String
 }
 
 /// Reads datums that one writer schema wrote.
-pub struct RecordReader(GenericDatumReader<'static>);
+pub struct RecordReader {
+    shape: Shape,
+    reader: GenericDatumReader<'static>,
+    /// As its writer published it.
+    schema: String,
+    /// Made when it is first asked for; none when the schema allows none.
+    json: OnceLock<Option<JsonReader>>,
+}
 
 impl RecordReader {
     /// # Errors
-    /// [`CodecError`] when `schema` is not Avro, or recursive.
+    /// [`CodecError`] when `schema` is not Avro, recursive, or too deep.
     pub fn try_new(schema: &str) -> Result<Self, CodecError> {
-        let schema = parse(schema)?;
-        GenericDatumReader::builder(schema)
+        Self::with(schema, schema)
+    }
+
+    fn with(schema: &str, read_as: &str) -> Result<Self, CodecError> {
+        let (read_as, shape) = parse(read_as)?;
+        let reader = GenericDatumReader::builder(read_as)
             .human_readable(false)
             .build()
-            .map(Self)
-            .map_err(|error| CodecError::Parse(Box::new(error)))
+            .map_err(|error| CodecError::Parse(Box::new(error)))?;
+        Ok(Self { shape, reader, schema: schema.to_owned(), json: OnceLock::new() })
     }
 
     /// A reader for structs that leave out fields of the schema, or that do not know those its writer added; fields
     /// that are enums are among those left out.
     ///
     /// # Errors
-    /// [`CodecError`] when `schema` is not Avro, or recursive.
+    /// [`CodecError`] when `schema` is not Avro, recursive, or too deep.
     pub fn for_parts(schema: &str) -> Result<Self, CodecError> {
-        let mut schema: Value = serde_json::from_str(schema).map_err(CodecError::Json)?;
-        let_pass_over(&mut schema, "", &mut HashSet::new());
-        Self::try_new(&schema.to_string())
+        let mut passable: Value = serde_json::from_str(schema).map_err(CodecError::Json)?;
+        let_pass_over(&mut passable, "", &mut HashSet::new());
+        Self::with(schema, &passable.to_string())
     }
 
     /// Reads one datum that fills `datum` to its end.
@@ -153,44 +148,39 @@ impl RecordReader {
     /// # Errors
     /// [`Reject::Undecodable`] or [`Reject::TrailingBytes`].
     pub fn read<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, Reject> {
+        self.shape.check(datum)?;
         let mut rest = datum;
-        let record = self.0.read_deser(&mut rest).map_err(|_| Reject::Undecodable)?;
+        let record = self.reader.read_deser(&mut rest).map_err(|_| Reject::Undecodable)?;
         if rest.is_empty() { Ok(record) } else { Err(Reject::TrailingBytes) }
+    }
+
+    /// Reads one datum, whatever its schema, for people to look at: unions as what they hold, bytes as hex.
+    ///
+    /// # Errors
+    /// [`Reject::Undecodable`] or [`Reject::TrailingBytes`]; [`Reject::Oversize`] above 2 MiB.
+    pub fn read_json(&self, datum: &[u8]) -> Result<Value, Reject> {
+        self.shape.check(datum)?;
+        let json = self.json.get_or_init(|| JsonReader::try_new(parse(&self.schema).ok()?.0));
+        json.as_ref().ok_or(Reject::Undecodable)?.read(datum)
     }
 }
 
-/// Writes values of one schema in the wire format.
+/// Writes our records in the wire format.
+#[derive(Clone, Copy, Debug)]
 pub struct RecordWriter {
     id: u32,
-    writer: GenericDatumWriter<'static>,
 }
 
 impl RecordWriter {
-    /// # Errors
-    /// [`CodecError`] when `schema` is not Avro, or recursive.
-    pub fn try_new(id: u32, schema: &str) -> Result<Self, CodecError> {
-        let schema = parse(schema)?;
-        let writer = GenericDatumWriter::builder(schema)
-            .human_readable(false)
-            .build()
-            .map_err(|error| CodecError::Parse(Box::new(error)))?;
-        Ok(Self { id, writer })
+    /// A writer of values whose schema, the published one of the record, has this id.
+    pub fn new(id: u32) -> Self {
+        Self { id }
     }
 
     /// Appends header and datum of `record` to `out`.
-    ///
-    /// # Errors
-    /// [`CodecError::Write`] when the record does not fit the schema; `out` is then as it was.
-    pub fn write<T: Serialize>(&self, record: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        let start = out.len();
+    pub fn write(&self, record: &impl Datum, out: &mut Vec<u8>) {
         wire::write_header(self.id, out);
-        match self.writer.write_ser(out, record) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                out.truncate(start);
-                Err(CodecError::Write { id: self.id, source: Box::new(error) })
-            }
-        }
+        record.encode(out);
     }
 }
 
@@ -239,7 +229,7 @@ mod tests {
             }],
         };
         let mut value = Vec::new();
-        RecordWriter::try_new(1, PREDICTION).unwrap().write(&prediction, &mut value).unwrap();
+        RecordWriter::new(1).write(&prediction, &mut value);
         wire::split(&value).unwrap().1.to_vec()
     }
 

@@ -2,14 +2,24 @@
 //!
 //! ```text
 //! value ──► wire::split ──► id ──► Schemas::reader(id) ──► RecordReader::read ──► record
-//!                           │            │ unknown yet: registry away -> the lane waits (nothing is dead-lettered)
-//!                           │            └ confirmed unknown          -> Reject::UnknownSchema
+//!                           │            │ not known yet: the partition waits, nothing is dead-lettered
+//!                           │            └ confirmed unknown -> Reject::UnknownSchema; no use -> UnreadableSchema
 //! record ──► RecordWriter::write ──► 0x00, id, datum
+//!
+//! a producer's schema ──► Proposal::check ──► what the reader above would find, field by field
 //! ```
 
 mod avro;
+mod datum;
+mod json;
+mod proposal;
 mod schemas;
+mod shape;
 pub mod wire;
 
 pub use avro::{CodecError, RecordReader, RecordWriter, limit_allocations};
-pub use schemas::{Lookup, Schemas};
+pub use datum::Datum;
+pub(crate) use datum::{record, symbols};
+pub use proposal::{Field, Proposal, Status};
+pub use schemas::{Compatibility, Lookup, Schemas, subject};
+pub(crate) use schemas::{Probe, Silence};

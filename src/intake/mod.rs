@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 
 pub use reject::Reject;
 pub use sanitize::sanitize;
-pub use validate::{IDENTIFIER_CHARS_MAX, Language, METADATA_CHARS_MAX, TEXT_CHARS_MAX, idempotency_key, revision};
+pub use validate::{
+    CREATED_AT_MS, IDENTIFIER_CHARS_MAX, Language, METADATA_CHARS_MAX, TEXT_CHARS_MAX, idempotency_key, revision,
+};
 
 use crate::{pystr, records::Message};
 
@@ -33,7 +35,7 @@ pub struct Heard {
     pub language: Language,
     /// At most 1,000 characters in all.
     pub metadata: BTreeMap<String, String>,
-    /// Event time, milliseconds since the epoch.
+    /// Event time, milliseconds since the epoch, within [`CREATED_AT_MS`].
     pub created_at: i64,
     /// What was done to the message on the way.
     pub flags: Flags,
@@ -61,6 +63,7 @@ pub fn hear(message: Message) -> Result<Heard, Reject> {
     let language = validate::language(language.as_deref())?;
     validate::metadata(&metadata)?;
     validate::message_id(&message_id)?;
+    validate::created_at(created_at)?;
     Ok(Heard { message_id, user_id, text, language, metadata, created_at, flags: Flags { text_truncated } })
 }
 
@@ -123,7 +126,8 @@ mod tests {
 
     #[test]
     fn the_first_broken_rule_names_the_reject() {
-        let mut bad = Message { message_id: String::new(), user_id: 0, language: Some("EN".into()), ..message("") };
+        let (message_id, language) = (String::new(), Some("EN".into()));
+        let mut bad = Message { message_id, user_id: 0, language, created_at: i64::MAX, ..message("") };
         bad.metadata.insert("k".repeat(METADATA_CHARS_MAX), String::new());
         let mut rejects = Vec::new();
         while let Err(reject) = hear(bad.clone()) {
@@ -132,11 +136,14 @@ mod tests {
                 Reject::BadUserId => bad.user_id = 1,
                 Reject::BadLanguage => bad.language = None,
                 Reject::MetadataTooLarge => bad.metadata.clear(),
-                _ => bad.message_id = "m".into(),
+                Reject::BadMessageId => bad.message_id = "m".into(),
+                _ => bad.created_at = 0,
             }
             rejects.push(reject.code());
         }
-        assert_eq!(rejects, ["EMPTY_TEXT", "BAD_USER_ID", "BAD_LANGUAGE", "METADATA_TOO_LARGE", "BAD_MESSAGE_ID"]);
+        let rules =
+            ["EMPTY_TEXT", "BAD_USER_ID", "BAD_LANGUAGE", "METADATA_TOO_LARGE", "BAD_MESSAGE_ID", "BAD_CREATED_AT"];
+        assert_eq!(rejects, rules);
     }
 
     proptest! {

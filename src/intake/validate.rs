@@ -9,6 +9,10 @@ pub const IDENTIFIER_CHARS_MAX: usize = 128;
 /// Of all keys and values of a message's metadata.
 pub const METADATA_CHARS_MAX: usize = 1_000;
 
+/// Event times, milliseconds since the epoch: the years 1 to 9999. Verdicts carry the time on, and clients that make a
+/// date of it, as Python's do, can read no other.
+pub const CREATED_AT_MS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
 /// Two lower-case ASCII letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Language([u8; 2]);
@@ -62,6 +66,10 @@ pub(super) fn metadata(metadata: &BTreeMap<String, String>) -> Result<(), Reject
 
 pub(super) fn message_id(id: &str) -> Result<(), Reject> {
     if is_identifier(id) { Ok(()) } else { Err(Reject::BadMessageId) }
+}
+
+pub(super) fn created_at(time_ms: i64) -> Result<(), Reject> {
+    if CREATED_AT_MS.contains(&time_ms) { Ok(()) } else { Err(Reject::BadCreatedAt) }
 }
 
 /// The value of a record's `idempotency-key` header: UTF-8, 1..=128 characters.
@@ -131,6 +139,17 @@ mod tests {
         assert_eq!(revision(b"2147483647"), Ok(i32::MAX));
         for bad in [&b""[..], b"-1", b"+1", b" 1", b"1.0", b"2147483648", b"\xff"] {
             assert_eq!(revision(bad), Err(Reject::BadRevision), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_time_is_a_date() {
+        for time in [*CREATED_AT_MS.start(), -1, 0, *CREATED_AT_MS.end()] {
+            assert_eq!(created_at(time), Ok(()));
+        }
+        // The last is a time in microseconds.
+        for time in [i64::MIN, CREATED_AT_MS.start() - 1, CREATED_AT_MS.end() + 1, 1_732_372_800_000_000] {
+            assert_eq!(created_at(time), Err(Reject::BadCreatedAt), "{time}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! What travels on each topic. The `.avsc` files under `schemas/` are the public interface; these structs are
 //! checked against them by `tests/records.rs`. Fields are added only with defaults.
 
+mod encode;
 mod label;
 mod message;
 mod prediction;
+mod promote;
 mod verdict;
 
 pub use label::{Label, LabelSource};
