@@ -9,14 +9,14 @@
 //!    └──────────────────────────────────────────────────────────── succeeded ─────┘
 //! ```
 //!
-//! Others degrade at once while the store is open, and while one probes.
+//! One breaker a server. Others degrade at once while the store is open, and while one probes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the breaker lets pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakerState {
     /// Every request.
     #[default]
@@ -40,6 +40,8 @@ pub(super) struct Limits {
 
 #[derive(Debug)]
 pub(super) struct Breaker {
+    /// Whose it is, for the log.
+    server: String,
     limits: Limits,
     /// A number in 0..1: where in the upper half of the back-off the probe falls, so that processes do not probe in step.
     jitter: fn() -> f64,
@@ -63,8 +65,8 @@ pub(super) struct Permit<'a> {
 }
 
 impl Breaker {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, jitter: random_unit, phase: Mutex::new(Phase::Closed { failures: 0 }) }
+    pub(super) fn new(server: String, limits: Limits) -> Self {
+        Self { server, limits, jitter: random_unit, phase: Mutex::new(Phase::Closed { failures: 0 }) }
     }
 
     /// Leave to ask, if there is any at `now`.
@@ -102,7 +104,7 @@ impl Breaker {
             Phase::Closed { .. } => *phase = Phase::Closed { failures: 0 },
             Phase::HalfOpen { .. } if probe => {
                 *phase = Phase::Closed { failures: 0 };
-                tracing::info!("the feature store answers again: breaker closed");
+                tracing::info!(server = self.server, "the feature store answers again: breaker closed");
             }
             // A late answer to a request from before it opened: the probe decides.
             Phase::Open { .. } | Phase::HalfOpen { .. } => {}
@@ -117,7 +119,10 @@ impl Breaker {
             }
             Phase::Closed { .. } => {
                 *phase = self.open(self.limits.backoff_min, now);
-                tracing::warn!("the feature store fails: breaker open, user features degrade until it answers");
+                tracing::warn!(
+                    server = self.server,
+                    "the feature store fails: breaker open, user features degrade until it answers"
+                );
             }
             Phase::HalfOpen { backoff } if probe => {
                 *phase = self.open((backoff * 2).min(self.limits.backoff_max), now);
@@ -171,7 +176,7 @@ mod tests {
 
     /// A breaker whose back-offs are exact, with its clock at zero.
     fn breaker() -> (Breaker, Instant) {
-        (Breaker { jitter: || 1.0, ..Breaker::new(LIMITS) }, Instant::now())
+        (Breaker { jitter: || 1.0, ..Breaker::new("test".into(), LIMITS) }, Instant::now())
     }
 
     fn ms(milliseconds: u64) -> Duration {
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn jitter_keeps_to_the_upper_half_of_the_back_off() {
         for _ in 0..100 {
-            let (breaker, start) = (Breaker::new(LIMITS), Instant::now());
+            let (breaker, start) = (Breaker::new("test".into(), LIMITS), Instant::now());
             for _ in 0..3 {
                 fail(&breaker, start);
             }

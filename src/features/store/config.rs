@@ -1,16 +1,64 @@
 //! The settings of the Redis feature store, each with a default that works.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use serde::Deserialize;
 
-use super::{breaker, cache};
+use super::{breaker, cache, servers};
+
+/// How the servers belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// One server, or a proxy that looks like one.
+    #[default]
+    Single,
+    /// The url names Sentinels, which say who the master is.
+    Sentinel,
+    /// The url names some nodes of a Redis Cluster, which say who has which keys.
+    Cluster,
+}
+
+/// What Sentinels are asked, and as whom. User and password of Redis itself are not sent to them.
+#[derive(Clone, Debug, Default)]
+pub struct SentinelConfig {
+    /// Name of the monitored master.
+    pub master: String,
+    /// ACL user of the Sentinels.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<SecretString>,
+}
+
+/// PEM files of TLS, read once, when the store is made. For a url that begins with `rediss://`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The authorities that are trusted, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate of this client, with its chain.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key, as PKCS #8 (`BEGIN PRIVATE KEY`).
+    pub key_file: Option<PathBuf>,
+}
 
 /// Where the features are and how long to wait for them.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/db]` or `unix:///path`. It may hold a password.
+    /// `redis://[user:password@]host[:port][,host[:port]...][/db]`, `rediss://` for TLS, or `unix:///path`. It may hold
+    /// a password.
     pub url: SecretString,
+    /// How the servers at the url belong together.
+    pub topology: Topology,
+    /// ACL user; before that of the url.
+    pub username: Option<String>,
+    /// Its password; before that of the url.
+    pub password: Option<SecretString>,
+    /// For [`Topology::Sentinel`].
+    pub sentinel: SentinelConfig,
+    /// Certificates.
+    pub tls: TlsFiles,
     /// A user's key is this and the user id in decimal.
     pub key_prefix: String,
     /// A look-up takes at most so long, > 0. Keep it far below the transaction's time.
@@ -37,6 +85,11 @@ impl Default for RedisConfig {
     fn default() -> Self {
         Self {
             url: "redis://127.0.0.1:6379".into(),
+            topology: Topology::Single,
+            username: None,
+            password: None,
+            sentinel: SentinelConfig::default(),
+            tls: TlsFiles::default(),
             key_prefix: "features:user:".into(),
             deadline: Duration::from_millis(20),
             cache_entries_max: 100_000,
@@ -55,8 +108,26 @@ impl Default for RedisConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreConfigError {
     /// The URL is not understood.
-    #[error("the feature store's url is not understood: use redis://[user:password@]host[:port][/db] or unix:///path")]
+    #[error(
+        "the feature store's url is not understood: use redis://[user:password@]host[:port][,host[:port]...][/db], \
+         rediss:// for TLS, or unix:///path"
+    )]
     Url(#[source] redis::RedisError),
+    /// Settings that do not go together.
+    #[error("the feature store cannot be reached as configured: {0}")]
+    Mismatch(&'static str),
+    /// A file of certificates cannot be read.
+    #[error("the feature store's tls file {path} cannot be read")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of certificates is read and not understood.
+    #[error("the feature store's tls files are not understood: give PEM, the key as PKCS #8 (BEGIN PRIVATE KEY)")]
+    Tls(#[source] redis::RedisError),
     /// A limit is out of bounds.
     #[error("the feature store's {key} is {found}: it must be {allowed}")]
     Limit {
@@ -80,6 +151,11 @@ impl RedisConfig {
         limit("timeouts_max", self.timeouts_max, self.timeouts_max > 0, positive)?;
         limit("backoff_min", self.backoff_min, self.backoff_min > Duration::ZERO, positive)?;
         limit("backoff_max", self.backoff_max, self.backoff_max >= self.backoff_min, "at least backoff_min")
+    }
+
+    /// Errs when the url is not understood, or does not go with the topology. Reads no files and connects to nothing.
+    pub(crate) fn check_url(&self) -> Result<(), StoreConfigError> {
+        servers::addresses(self).map(drop)
     }
 
     pub(super) fn breaker_limits(&self) -> breaker::Limits {

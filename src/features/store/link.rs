@@ -1,11 +1,12 @@
-//! The one connection to Redis: multiplexed over the lanes, given up when it is dead, replaced in the background.
+//! The one connection to a Redis server: multiplexed over the lanes, given up when it is dead, replaced in the
+//! background.
 //!
 //! ```text
-//!  query ─► connection ─ answered ─────────────────────► the run of timeouts ends
-//!             │  └────── timeouts_max in a row ─► given up ─┐
-//!             │  └────── broke ─────────────────► given up ─┤
-//!             none ─► Disconnected, at once                 └─► one background task: connect, back off, connect, ...
-//!                                                                  └─► connected ─► the breaker may probe
+//!  ask ─► breaker ─► connection ─ answered ─────────────────► the run of timeouts ends
+//!                      │  └────── timeouts_max in a row ─► given up ─┐
+//!                      │  └────── broke, or no longer the master ──► ┤
+//!                      none ─► Disconnected, at once                 └─► one background task: find, connect, back off
+//!                                                                       └─► connected ─► the breaker may probe
 //! ```
 //!
 //! A connection whose peer silently vanished never breaks, it only times out, and redis-rs's own `ConnectionManager`
@@ -15,28 +16,48 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, Pipeline, RedisResult, ServerError, ServerErrorKind, Value,
+};
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
-use super::Failure;
-use super::breaker::Breaker;
+use super::breaker::{self, Breaker, BreakerState};
+use super::request::refusal;
+use super::sentinel::Sentinels;
+use super::servers::address;
+use super::{Failure, RedisConfig};
 
-/// One attempt to connect, with its handshake, takes at most so long, milliseconds.
-const CONNECT_MS_MAX: u64 = 1000;
+/// One attempt to connect, with finding the server and the handshake, takes at most so long, milliseconds.
+pub(super) const CONNECT_MS_MAX: u64 = 1000;
 /// The first pause between attempts, milliseconds; doubles.
 const RECONNECT_PAUSE_MS_MIN: u64 = 100;
 /// The longest pause between attempts, milliseconds: a store that comes back is found within this and one attempt.
 const RECONNECT_PAUSE_MS_MAX: u64 = 1000;
 
-pub(super) struct Link {
-    client: Client,
-    options: AsyncConnectionConfig,
-    deadline: Duration,
+/// Where the server of a link is.
+pub(super) enum Place {
+    /// At the address of the configuration.
+    Single(Client),
+    /// Wherever Sentinels say that the master is.
+    Master(Sentinels),
+    /// A node of a cluster. That a key has moved is its answer, not a refusal.
+    Node(Client),
+}
+
+/// What all links of a store have in common.
+#[derive(Clone)]
+pub(super) struct Options {
+    breaker: breaker::Limits,
     timeouts_max: u32,
-    breaker: Arc<Breaker>,
-    runtime: Handle,
+    pub(super) connection: AsyncConnectionConfig,
+    pub(super) runtime: Handle,
+}
+
+pub(super) struct Link {
+    pub(super) place: Place,
+    pub(super) options: Options,
+    breaker: Breaker,
     // std Mutex: never held across an await.
     state: Mutex<State>,
 }
@@ -53,49 +74,75 @@ struct State {
 }
 
 impl Link {
-    /// Tries once to connect; failing that, goes on in the background. Errs only for a URL that cannot be meant.
-    pub(super) fn open(
-        url: &str,
-        deadline: Duration,
-        timeouts_max: u32,
-        breaker: Arc<Breaker>,
-        runtime: Handle,
-    ) -> RedisResult<Arc<Self>> {
-        let settings = TcpSettings::default().set_nodelay(true);
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(settings))?;
-        let options = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_millis(CONNECT_MS_MAX)))
-            .set_response_timeout(Some(deadline));
+    /// A link that is not connected yet.
+    pub(super) fn new(place: Place, options: Options) -> Arc<Self> {
+        let breaker = Breaker::new(place.name(), options.breaker);
         let state = Mutex::new(State { connecting: true, ..State::default() });
-        let link = Arc::new(Self { client, options, deadline, timeouts_max, breaker, runtime, state });
-        if let Err(error) = link.runtime.block_on(link.connect()) {
-            warn_disconnected(&error);
-            link.runtime.spawn(reconnect(Arc::downgrade(&link)));
-        }
-        Ok(link)
+        Arc::new(Self { place, options, breaker, state })
     }
 
-    /// Sends one command and waits for its answer, at most the deadline.
-    pub(super) async fn query(self: &Arc<Self>, command: &Cmd) -> Result<Value, Failure> {
+    /// Tries once to connect; failing that, goes on in the background.
+    pub(super) async fn start(self: Arc<Self>) {
+        if let Err(error) = self.connect().await {
+            self.warn_disconnected(&error);
+            self.options.runtime.spawn(reconnect(Arc::downgrade(&self), Duration::ZERO));
+        }
+    }
+
+    /// Sends the commands, if the breaker lets them pass, and waits until `deadline` for their answers, one each.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        request: &Pipeline,
+        deadline: Instant,
+    ) -> Option<Result<Vec<Value>, Failure>> {
+        let permit = self.breaker.permit(Instant::now())?;
+        let answers = self.send(request, deadline).await;
+        match answers {
+            Ok(_) => permit.succeeded(),
+            Err(_) => permit.failed(Instant::now()),
+        }
+        Some(answers)
+    }
+
+    pub(super) fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    async fn send(self: &Arc<Self>, request: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Failure> {
         let (mut connection, generation) = self.current().ok_or(Failure::Disconnected)?;
-        match timeout(self.deadline, command.query_async(&mut connection)).await {
-            Ok(Ok(value)) => {
+        let commands = request.len();
+        match timeout_at(deadline.into(), connection.send_packed_commands(request, 0, commands)).await {
+            Ok(Ok(answers)) => {
                 self.answered(generation);
-                Ok(value)
+                self.check(answers, commands, generation)
             }
             Ok(Err(error)) if error.is_timeout() => Err(self.timed_out(generation)),
             Ok(Err(error)) if error.is_io_error() || error.is_unrecoverable_error() => {
-                self.give_up(generation, &error);
+                self.give_up(generation, &error, Duration::ZERO);
                 Err(Failure::Connection)
             }
             Ok(Err(error)) => {
-                // Not a flood: the breaker lets few requests pass.
-                tracing::warn!(%error, "the feature store answered with an error");
-                self.answered(generation);
+                tracing::warn!(server = self.place.name(), kind = ?error.kind(), "the feature store answered with an error");
                 Err(Failure::Server)
             }
             Err(_elapsed) => Err(self.timed_out(generation)),
         }
+    }
+
+    /// Errs when the server refuses to answer whatever it is asked.
+    fn check(self: &Arc<Self>, answers: Vec<Value>, commands: usize, generation: u64) -> Result<Vec<Value>, Failure> {
+        let refusals = self.place.refusals(&answers);
+        if answers.len() == commands && refusals.len() < commands {
+            return Ok(answers);
+        }
+        let (code, kind) = refusals.first().map_or(("", None), |error| (error.code(), error.kind()));
+        // Not a flood: the breaker lets few requests pass. The code alone: details may name keys.
+        tracing::warn!(server = self.place.name(), code, "{}", remedy(kind));
+        if matches!(self.place, Place::Master(_)) && is_no_master(kind) {
+            let pause = Duration::from_millis(RECONNECT_PAUSE_MS_MAX);
+            self.give_up(generation, &"it does not serve as master", pause);
+        }
+        Err(Failure::Server)
     }
 
     fn current(&self) -> Option<(MultiplexedConnection, u64)> {
@@ -114,36 +161,43 @@ impl Link {
         let mut state = self.lock();
         if state.generation == generation {
             state.timeouts += 1;
-            if state.timeouts >= self.timeouts_max {
+            if state.timeouts >= self.options.timeouts_max {
                 drop(state);
-                self.give_up(generation, &"no answer within the deadline, several times in a row");
+                self.give_up(generation, &"no answer within the deadline, several times in a row", Duration::ZERO);
             }
         }
         Failure::Deadline
     }
 
-    /// Drops the connection and has another one made, unless that is under way.
-    fn give_up(self: &Arc<Self>, generation: u64, cause: &dyn std::fmt::Display) {
+    /// Drops the connection and has another one made after `pause`, unless that is under way.
+    fn give_up(self: &Arc<Self>, generation: u64, cause: &dyn std::fmt::Display, pause: Duration) {
         let mut state = self.lock();
         if state.generation != generation || std::mem::replace(&mut state.connecting, true) {
             return;
         }
         state.connection = None;
         drop(state);
-        warn_disconnected(cause);
-        self.runtime.spawn(reconnect(Arc::downgrade(self)));
+        self.warn_disconnected(cause);
+        self.options.runtime.spawn(reconnect(Arc::downgrade(self), pause));
     }
 
     /// One attempt to connect.
     async fn connect(&self) -> RedisResult<()> {
-        let connection = self.client.get_multiplexed_async_connection_with_config(&self.options).await?;
+        let (client, connection) = self.place.connect(&self.options.connection).await?;
         let mut state = self.lock();
         *state =
             State { connection: Some(connection), generation: state.generation + 1, timeouts: 0, connecting: false };
         drop(state);
         self.breaker.reconnected(Instant::now());
-        tracing::info!("connected to the feature store");
+        let tls = matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
+        let (topology, server) = (self.place.topology(), address(&client));
+        tracing::info!(topology, server, tls, "connected to the feature store");
         Ok(())
+    }
+
+    fn warn_disconnected(&self, cause: &dyn std::fmt::Display) {
+        let server = self.place.name();
+        tracing::warn!(server, %cause, "no connection to the feature store: user features degrade until it is back");
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -152,19 +206,96 @@ impl Link {
     }
 }
 
+impl Place {
+    /// Finds the server and connects to it, within [`CONNECT_MS_MAX`].
+    pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<(Client, MultiplexedConnection)> {
+        let attempt = async {
+            match self {
+                Self::Single(client) | Self::Node(client) => {
+                    Ok((client.clone(), client.get_multiplexed_async_connection_with_config(config).await?))
+                }
+                Self::Master(sentinels) => sentinels.connect(config).await,
+            }
+        };
+        within(CONNECT_MS_MAX, attempt).await
+    }
+
+    /// Those of the answers with which the server refuses.
+    pub(super) fn refusals<'a>(&self, answers: &'a [Value]) -> Vec<&'a ServerError> {
+        let in_cluster = matches!(self, Self::Node(_));
+        let refusals = answers.iter().filter_map(refusal);
+        refusals.filter(|error| !(in_cluster && is_redirect(error.kind()))).collect()
+    }
+
+    /// How the log calls the server.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Single(client) | Self::Node(client) => address(client),
+            Self::Master(sentinels) => sentinels.master().to_owned(),
+        }
+    }
+
+    fn topology(&self) -> &'static str {
+        match self {
+            Self::Single(_) => "single",
+            Self::Master(_) => "sentinel",
+            Self::Node(_) => "cluster",
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn new(config: &RedisConfig, runtime: Handle) -> Self {
+        Self {
+            breaker: config.breaker_limits(),
+            timeouts_max: config.timeouts_max,
+            connection: AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(Duration::from_millis(CONNECT_MS_MAX)))
+                .set_response_timeout(Some(config.deadline)),
+            runtime,
+        }
+    }
+}
+
 /// Connects, however long it takes, with bounded attempts and pauses; ends with the link.
-async fn reconnect(link: Weak<Link>) {
+async fn reconnect(link: Weak<Link>, pause: Duration) {
+    sleep(pause).await;
     let mut pause = Duration::from_millis(RECONNECT_PAUSE_MS_MIN);
     loop {
         let Some(link) = link.upgrade() else { return };
         let Err(error) = link.connect().await else { return };
+        tracing::debug!(server = link.place.name(), %error, "cannot connect to the feature store yet");
         drop(link);
-        tracing::debug!(%error, "cannot connect to the feature store yet");
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(RECONNECT_PAUSE_MS_MAX));
     }
 }
 
-fn warn_disconnected(cause: &dyn std::fmt::Display) {
-    tracing::warn!(%cause, "no connection to the feature store: user features degrade until it is back");
+/// The work, or a timeout after so many milliseconds.
+pub(super) async fn within<T>(milliseconds: u64, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    timeout(Duration::from_millis(milliseconds), work).await.unwrap_or_else(late)
+}
+
+/// The key is at another node of the cluster.
+pub(super) fn is_redirect(kind: Option<ServerErrorKind>) -> bool {
+    matches!(kind, Some(ServerErrorKind::Moved | ServerErrorKind::Ask))
+}
+
+/// The server was demoted, or has just begun.
+fn is_no_master(kind: Option<ServerErrorKind>) -> bool {
+    matches!(kind, Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading))
+}
+
+/// What happened and what to do.
+pub(super) fn remedy(kind: Option<ServerErrorKind>) -> &'static str {
+    match kind {
+        Some(ServerErrorKind::Moved | ServerErrorKind::Ask) => {
+            "the feature store is a node of a cluster: set features.topology to \"cluster\""
+        }
+        Some(ServerErrorKind::NoPerm) => {
+            "the feature store refuses: its ACL user needs GETRANGE on the keys that begin with features.key_prefix"
+        }
+        _ => "the feature store answers with errors only",
+    }
 }

@@ -4,7 +4,7 @@
 //!  user ─► cache ── within its TTL ───────────────────────────────────────────► CACHED   (known) or UNKNOWN
 //!            │ past its TTL, or nothing
 //!            ▼
-//!          breaker ─ closed ─► one MGET for the chunk ─ an object ────────────► FRESH
+//!          breaker ─ closed ─► one round trip for the chunk ─ an object ──────► FRESH
 //!            │ open                 │         │         no such key ──────────► UNKNOWN  not degraded
 //!            │                      │         └ not an object of the contract ► DEFAULT  a contract violation
 //!            ▼                      ▼ failed, or late
@@ -15,22 +15,38 @@
 //!
 //! Losing the store degrades rows, each flagged; it never stops the stream. A dead store costs a lane at most one
 //! deadline per back-off of the breaker, not one per chunk.
+//!
+//! - [`RedisStore`]: the ladder above
+//! - `cache`, `parse`: what is known of a user; a value to numbers
+//! - `servers`: configuration to addresses, credentials, certificates
+//! - `request`: what is sent for a user
+//! - `breaker`, `link`: one server, its connection, and when to leave it alone
+//! - `sentinel`, `cluster`: which server
+//! - `probe`: the same servers, only looked at
+//! - `violations`: bad values, logged once a minute
 
 mod breaker;
 mod cache;
+mod cluster;
 mod config;
 mod link;
 mod memory;
 mod parse;
+mod probe;
 mod redis;
+mod request;
+mod sentinel;
+mod servers;
+mod violations;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use breaker::BreakerState;
-pub use config::{RedisConfig, StoreConfigError};
+pub use config::{RedisConfig, SentinelConfig, StoreConfigError, TlsFiles, Topology};
 pub use memory::MemoryStore;
-pub use parse::{NotANumber, user_values};
+pub use parse::{NotANumber, NotAnObject, Parser, user_values};
+pub(crate) use probe::Probe;
 pub use redis::RedisStore;
 
 use crate::records::UserFeatures;
@@ -111,7 +127,7 @@ pub enum Failure {
     Deadline,
     /// The connection broke.
     Connection,
-    /// The server answered with an error, such as LOADING or NOAUTH.
+    /// The server answered with an error, such as LOADING or NOPERM.
     Server,
 }
 

@@ -22,27 +22,26 @@ pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads the features of one set of names.
 #[derive(Debug)]
-pub(super) struct Parser {
+pub struct Parser {
     positions: HashMap<String, usize, FxBuildHasher>,
 }
 
 /// The value is no JSON object.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotAnObject;
+pub struct NotAnObject;
 
 impl Parser {
-    pub(super) fn new(names: &[String]) -> Self {
+    /// A reader of these features.
+    pub fn new(names: &[String]) -> Self {
         Self { positions: names.iter().cloned().zip(0..).collect() }
     }
 
     /// Writes the values of `json` to `values`, one per name, and calls `violation` with the index of each feature
     /// whose value has a wrong type. On an error `values` is worthless.
-    pub(super) fn parse(
-        &self,
-        json: &[u8],
-        values: &mut [f64],
-        violation: impl FnMut(usize),
-    ) -> Result<(), NotAnObject> {
+    ///
+    /// # Errors
+    /// [`NotAnObject`], also for a value that is too long.
+    pub fn parse(&self, json: &[u8], values: &mut [f64], violation: impl FnMut(usize)) -> Result<(), NotAnObject> {
         values.fill(f64::NAN);
         if json.len() > VALUE_BYTES_MAX {
             return Err(NotAnObject);

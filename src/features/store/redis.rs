@@ -1,52 +1,66 @@
 //! User features from Redis: a JSON object a user, under `<prefix><user id>`.
-//!
-//! One Redis, or a proxy that looks like one. Not a Redis Cluster: one MGET would span its slots.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Value};
-use secrecy::ExposeSecret;
+use redis::Value;
 use tokio::runtime::Handle;
 
-use super::breaker::Breaker;
+use super::breaker::BreakerState;
 use super::cache::{Cache, Found};
-use super::config::{RedisConfig, StoreConfigError};
-use super::link::Link;
+use super::cluster::Cluster;
+use super::config::{RedisConfig, StoreConfigError, Topology};
+use super::link::{Link, Options, Place};
 use super::parse::Parser;
+use super::request::{Answers, Keys, refusal};
+use super::sentinel::Sentinels;
+use super::servers::Servers;
+use super::violations::ViolationLog;
 use super::{Asked, Failure, FeatureStore, FetchReport, USERS_MAX, UserRow, missing_row};
 use crate::records::UserFeatures;
 
 /// User features from Redis, behind a cache and a breaker. Lanes share one.
 pub struct RedisStore {
     names: Vec<String>,
-    key_prefix: String,
+    keys: Keys,
+    deadline: Duration,
     parser: Parser,
     cache: Cache,
-    breaker: Arc<Breaker>,
-    link: Arc<Link>,
+    route: Route,
     runtime: Handle,
+    violations: ViolationLog,
     missing: Arc<[f64]>,
+}
+
+/// The way to the servers.
+pub(super) enum Route {
+    /// One server, wherever it is.
+    One(Arc<Link>),
+    /// Of several the one that has the user's slot.
+    Cluster(Arc<Cluster>),
 }
 
 impl RedisStore {
     /// A store of the features `names`. Tries to connect, for a second at most; a Redis that is down is no error, it
     /// is connected to when it comes. `runtime` must be multi-threaded and outlive the store; this call and
     /// [`fetch`](FeatureStore::fetch) block, so neither belongs in one of its tasks.
+    ///
+    /// # Errors
+    /// [`StoreConfigError`], for what cannot be meant.
     pub fn connect(config: RedisConfig, names: Vec<String>, runtime: Handle) -> Result<Self, StoreConfigError> {
         config.check()?;
-        let breaker = Arc::new(Breaker::new(config.breaker_limits()));
-        let url = config.url.expose_secret();
-        let link = Link::open(url, config.deadline, config.timeouts_max, Arc::clone(&breaker), runtime.clone())
-            .map_err(StoreConfigError::Url)?;
+        let keys = Keys::new(config.key_prefix.clone());
+        let route = Route::new(&config, keys.clone(), &runtime)?;
+        runtime.block_on(route.start());
         Ok(Self {
             parser: Parser::new(&names),
             missing: missing_row(names.len()),
             cache: Cache::new(config.cache_limits()),
-            key_prefix: config.key_prefix,
+            violations: ViolationLog::new(&names),
+            deadline: config.deadline,
+            keys,
             names,
-            breaker,
-            link,
+            route,
             runtime,
         })
     }
@@ -66,44 +80,37 @@ impl RedisStore {
         }
     }
 
-    /// Asks Redis for the users at the positions `missing` and puts its answers in their rows. When it fails the rows
-    /// stay as they are.
+    /// Asks Redis for the users at the positions `missing` and puts its answers in their rows. Rows that it does not
+    /// answer stay as they are.
     fn ask(&self, users: &[i64], missing: &[usize], rows: &mut [UserRow], report: &mut FetchReport) {
-        let Some(permit) = self.breaker.permit(Instant::now()) else { return };
+        let asked: Vec<i64> = missing.iter().map(|&position| users[position]).collect();
         let started = Instant::now();
-        let answer = self.runtime.block_on(self.link.query(&self.mget(users, missing)));
-        let answer = answer.and_then(|value| one_each(value, missing.len()));
+        let answers = self.runtime.block_on(self.route.look_up(&self.keys, &asked, started + self.deadline));
         let now = Instant::now();
-        report.asked = Some(Asked { elapsed: now - started, failure: answer.as_ref().err().copied() });
-        let Ok(values) = answer else { return permit.failed(now) };
-        permit.succeeded();
+        let mut failure = answers.failure;
         let mut scratch = vec![f64::NAN; self.names.len()];
-        for (&position, value) in missing.iter().zip(values) {
-            rows[position] = self.read(users[position], &value, now, &mut scratch, report);
+        for (&position, value) in missing.iter().zip(answers.values) {
+            match value {
+                Some(value) if refusal(&value).is_none() => {
+                    rows[position] = self.read(users[position], &value, now, &mut scratch, report);
+                }
+                Some(_) => failure = failure.or(Some(Failure::Server)),
+                None => {}
+            }
         }
-    }
-
-    fn mget(&self, users: &[i64], missing: &[usize]) -> Cmd {
-        let mut key = self.key_prefix.clone();
-        let mut command = Cmd::with_capacity(1 + missing.len(), 4 + missing.len() * (key.len() + 20));
-        command.arg("MGET");
-        for &position in missing {
-            key.truncate(self.key_prefix.len());
-            key += &users[position].to_string();
-            command.arg(&key);
-        }
-        command
+        report.asked = answers.asked.then_some(Asked { elapsed: now - started, failure });
     }
 
     /// One answer of Redis to a row, kept in the cache when it keeps the contract.
     fn read(&self, user: i64, value: &Value, now: Instant, scratch: &mut [f64], report: &mut FetchReport) -> UserRow {
         let json = match value {
-            // MGET says nil also of a key that holds no string.
-            Value::Nil => {
+            // GETRANGE says the same of no key and of an empty value.
+            Value::BulkString(json) if json.is_empty() => {
                 self.cache.keep(user, None, now);
                 return self.nothing(UserFeatures::Unknown);
             }
             Value::BulkString(json) => json.as_slice(),
+            // WRONGTYPE: no string.
             _ => &[],
         };
         if self.parser.parse(json, scratch, |feature| report.violation(Some(feature))).is_err() {
@@ -140,22 +147,63 @@ impl FeatureStore for RedisStore {
             self.ask(users, &missing, rows, &mut report);
         }
         report.count(rows);
-        report.breaker = self.breaker.state();
+        self.violations.note(&report.violations, now);
+        report.breaker = self.route.breaker_state();
         report
     }
 }
 
-/// The items of an answer to MGET, as many as keys were asked.
-fn one_each(answer: Value, keys: usize) -> Result<Vec<Value>, Failure> {
-    match answer {
-        Value::Array(values) if values.len() == keys => Ok(values),
-        _ => Err(Failure::Server),
+impl Route {
+    /// A way that nobody has gone yet.
+    pub(super) fn new(config: &RedisConfig, keys: Keys, runtime: &Handle) -> Result<Self, StoreConfigError> {
+        let servers = Servers::try_new(config)?;
+        let options = Options::new(config, runtime.clone());
+        let place = match config.topology {
+            Topology::Single => Place::Single(servers.listed[0].clone()),
+            Topology::Sentinel => Place::Master(Sentinels::new(servers, config.sentinel.master.clone())),
+            Topology::Cluster => return Ok(Self::Cluster(Cluster::new(servers, keys, options))),
+        };
+        Ok(Self::One(Link::new(place, options)))
+    }
+
+    async fn start(&self) {
+        match self {
+            Self::One(link) => Arc::clone(link).start().await,
+            Self::Cluster(cluster) => Arc::clone(cluster).start().await,
+        }
+    }
+
+    async fn look_up(&self, keys: &Keys, users: &[i64], deadline: Instant) -> Answers {
+        let link = match self {
+            Self::Cluster(cluster) => return cluster.look_up(users, deadline).await,
+            Self::One(link) => link,
+        };
+        let mut answers = Answers::default();
+        match link.ask(&keys.request(users.iter().copied(), false), deadline).await {
+            None => {}
+            Some(Ok(values)) => {
+                answers.asked = true;
+                answers.values = values.into_iter().map(Some).collect();
+            }
+            Some(Err(failure)) => answers.fail(failure),
+        }
+        answers
+    }
+
+    fn breaker_state(&self) -> BreakerState {
+        match self {
+            Self::One(link) => link.breaker_state(),
+            Self::Cluster(cluster) => cluster.breaker_state(),
+        }
     }
 }
 
 impl std::fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisStore").field("names", &self.names).field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("RedisStore")
+            .field("names", &self.names)
+            .field("breaker", &self.route.breaker_state())
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,7 +221,7 @@ mod tests {
             "http://u:hunter2@h",
             "redis://u:hunter2@h:port",
             "redis://u:hunter2@h/x",
-            "rediss://u:hunter2@h",
+            "rediss://u:hunter2@h#x",
         ] {
             let config = RedisConfig { url: url.into(), ..RedisConfig::default() };
             assert!(!format!("{config:?}").contains("hunter2"));
