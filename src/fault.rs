@@ -106,9 +106,11 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.doing)?;
-        match &self.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
+        let Some(source) = &self.source else { return Ok(()) };
+        write!(f, ": {source}")?;
+        match source.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code) {
+            Some(code) if is_denied(code) => f.write_str("; docs/security.md lists the access rules that are needed"),
+            _ => Ok(()),
         }
     }
 }
@@ -137,7 +139,10 @@ pub fn classify(error: &KafkaError) -> Action {
 }
 
 fn classify_transaction(error: &RDKafkaError) -> Action {
-    if error.txn_requires_abort() {
+    if is_denied(error.code()) {
+        // Also where librdkafka would let us abort and go on: it would be denied again, until an operator mends it.
+        Action::Exit(Exit::Refused)
+    } else if error.txn_requires_abort() {
         // ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, failed deliveries: the group or the log moved on under us.
         Action::Abort
     } else if error.is_retriable() {
@@ -145,12 +150,8 @@ fn classify_transaction(error: &RDKafkaError) -> Action {
         Action::Retry
     } else {
         match error.code() {
-            // No new producer can mend these; an operator must.
-            Code::TransactionalIdAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::UnsupportedVersion => Action::Exit(Exit::Refused),
+            // No new producer can mend it.
+            Code::UnsupportedVersion => Action::Exit(Exit::Refused),
             // Fenced, timed out on the broker, or failed locally after the broker committed: the state of this
             // producer is lost, that of the log is not.
             _ => Action::Rebuild,
@@ -158,12 +159,22 @@ fn classify_transaction(error: &RDKafkaError) -> Action {
     }
 }
 
+/// An access rule is missing; docs/security.md lists those that are needed.
+fn is_denied(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TransactionalIdAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+    )
+}
+
 fn classify_code(code: Code) -> Action {
     match code {
         Code::FencedInstanceId => Action::Exit(Exit::Fenced),
-        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::SaslAuthenticationFailed => {
-            Action::Exit(Exit::Refused)
-        }
+        _ if is_denied(code) => Action::Exit(Exit::Refused),
         // We were silent too long and the group gave our partitions away; the next poll joins again.
         Code::PollExceeded => Action::Abort,
         // Bytes that fail their checksum: librdkafka reports them and goes on behind them. They are read again instead.

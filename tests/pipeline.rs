@@ -13,7 +13,7 @@ use assize::{
     pipeline::ERROR_HEADERS,
     records::{
         Action, Message, Prediction, UserFeatures, Verdict,
-        schema::{MESSAGE, PREDICTION, VERDICT},
+        schema::{PREDICTION, VERDICT},
     },
     service,
     stream::{
@@ -36,7 +36,7 @@ fn message(id: &str, user_id: i64, text: &str) -> Message {
 
 fn encode(message: &Message) -> Input {
     let mut value = Vec::new();
-    RecordWriter::try_new(1, MESSAGE).unwrap().write(message, &mut value).unwrap();
+    RecordWriter::new(1).write(message, &mut value);
     Input { key: Some(message.user_id.to_string().into_bytes()), value: Some(value), ..Input::default() }
 }
 
@@ -215,6 +215,17 @@ fn a_dead_letter_too_large_for_its_topic_is_left_without_its_value_and_says_so()
     assert_eq!(header(large, "value.omitted.bytes"), Some("2000"));
     assert_eq!(small.value.as_ref().map(Vec::len), Some(100));
     assert_eq!(header(small, "value.omitted.bytes"), None);
+    assert_eq!((header(large, "schema.id"), header(large, "version")), (None, Some(env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_dead_letter_names_its_schema_also_without_its_value() {
+    let mut input = encode(&message("m", 7, &"x".repeat(2_000)));
+    input.value.as_mut().unwrap().push(0);
+    let store = |names| Ok(Arc::new(MemoryStore::new(names)) as Arc<dyn FeatureStore>);
+    let answers = judge_with("models/spam-sms", vec![input], 1_000, store);
+    let [letter] = &answers.dead_letters[..] else { panic!("{:?}", answers.dead_letters) };
+    assert_eq!((&letter.value, header(letter, "schema.id")), (&None, Some("1")));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Judged, case::Case};
 use crate::{
-    codec::{CodecError, RecordWriter},
+    codec::RecordWriter,
     decision::Outcome,
     hash::Hasher,
     records::{Action, Prediction, TaskPrediction, UserFeatures, Verdict},
@@ -36,7 +36,7 @@ impl AnswerWriter {
         findings: &Findings<'a>,
         judged: impl Iterator<Item = Judged<'a>> + Clone,
         outputs: &mut Outputs,
-    ) -> Result<(), CodecError> {
+    ) {
         let Case { record, heard, .. } = findings.case;
         let action = judged.clone().map(|judged| judged.outcome.action).max().unwrap_or(Action::Allow);
         let degraded: Vec<_> = findings.user_features.degraded().map(Cow::Borrowed).into_iter().collect();
@@ -46,14 +46,14 @@ impl AnswerWriter {
             record.partition,
             |key| push_decimal(key, heard.user_id),
             |value| self.verdicts.write(&verdict, value),
-        )?;
+        );
         let prediction = self.prediction(findings, judged, action, degraded);
         outputs.write(
             Topic::Predictions,
             record.partition,
             |key| push_hex(key, &prediction.user_hash),
             |value| self.predictions.write(&prediction, value),
-        )
+        );
     }
 
     fn verdict<'a>(

@@ -1,11 +1,10 @@
 //! A record on its way to a verdict: decode -> intake -> identity. Pure but for the look-up of an unknown schema id.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     codec::{Lookup, RecordReader, Schemas, wire},
     dedup::{Entry, Identity},
-    fault::{Action, Fault},
     hash::Hasher,
     intake::{self, Heard, Reject},
     records::Message,
@@ -17,8 +16,6 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Header that holds the revision.
 pub const REVISION: &str = "assize-revision";
 
-/// Pause of a lane that waits for the registry.
-const REGISTRY_WAIT_MS: std::time::Duration = std::time::Duration::from_millis(1_000);
 /// Readers that a lane keeps at hand; past it they are asked for again.
 const READERS_MAX: usize = 1_000;
 
@@ -51,45 +48,81 @@ pub(super) struct Decoder {
     schemas: Arc<Schemas>,
     readers: HashMap<u32, Arc<RecordReader>>,
     value_bytes_max: usize,
+    /// What this chunk may still wait for the registry.
+    patience: Duration,
 }
 
 impl Decoder {
     pub(super) fn new(schemas: Arc<Schemas>, value_bytes_max: usize) -> Self {
-        Self { schemas, readers: HashMap::new(), value_bytes_max }
+        Self { schemas, readers: HashMap::new(), value_bytes_max, patience: Duration::ZERO }
     }
 
-    /// The message of a record. `Err` means that the registry is away and this transaction cannot proceed; the inner
-    /// error is a dead letter.
-    pub(super) fn decode(&mut self, record: &Record<'_>) -> Result<Result<Message, Reject>, Fault> {
-        let Some(value) = record.value else { return Ok(Err(Reject::NullValue)) };
-        if value.len() > self.value_bytes_max {
-            return Ok(Err(Reject::Oversize));
-        }
-        let (id, datum) = match wire::split(value) {
+    /// A new chunk: it may wait for the registry as long as configured, over all its schema ids.
+    pub(super) fn start_chunk(&mut self) {
+        self.patience = self.schemas.chunk_patience();
+    }
+
+    /// The message of a record, or why it is a dead letter, or the schema id that must be known first.
+    pub(super) fn decode(&mut self, record: &Record<'_>) -> Decoded {
+        let (id, datum) = match self.split(record) {
             Ok(parts) => parts,
-            Err(reject) => return Ok(Err(reject)),
+            Err(reject) => return Decoded::Now(Err(reject)),
         };
-        Ok(match self.reader(id)? {
-            Some(reader) => reader.read(datum),
-            None => Err(Reject::UnknownSchema),
-        })
+        match self.reader(id) {
+            Lookup::Known(reader) => Decoded::Now(reader.read(datum)),
+            Lookup::Unknown => Decoded::Now(Err(Reject::UnknownSchema)),
+            Lookup::Unreadable => Decoded::Now(Err(Reject::UnreadableSchema)),
+            Lookup::Away => Decoded::Later(id),
+        }
     }
 
-    fn reader(&mut self, id: u32) -> Result<Option<&RecordReader>, Fault> {
-        if !self.readers.contains_key(&id) {
-            match self.schemas.reader(id) {
-                Lookup::Unknown => return Ok(None),
-                Lookup::Away => return Err(Fault::new(Action::Wait(REGISTRY_WAIT_MS), "waiting for a schema id")),
-                Lookup::Known(reader) => {
-                    if self.readers.len() >= READERS_MAX {
-                        self.readers.clear();
-                    }
-                    self.readers.insert(id, reader);
-                }
-            }
+    /// Asks for the schema id of a record that is not decoded now, so that all ids of a chunk are asked for at once.
+    pub(super) fn ask_ahead(&mut self, record: &Record<'_>) {
+        if let Ok((id, _)) = self.split(record) {
+            self.glance(id);
         }
-        Ok(self.readers.get(&id).map(Arc::as_ref))
     }
+
+    /// Whether `id` is known, or known not to exist.
+    pub(super) fn is_settled(&self, id: u32) -> bool {
+        !matches!(self.glance(id), Lookup::Away)
+    }
+
+    /// What is known of `id` now; if nothing is, it is asked for.
+    fn glance(&self, id: u32) -> Lookup {
+        let mut no_patience = Duration::ZERO;
+        self.schemas.reader(id, &mut no_patience)
+    }
+
+    fn split<'r>(&self, record: &Record<'r>) -> Result<(u32, &'r [u8]), Reject> {
+        let value = record.value.ok_or(Reject::NullValue)?;
+        if value.len() > self.value_bytes_max {
+            return Err(Reject::Oversize);
+        }
+        wire::split(value)
+    }
+
+    fn reader(&mut self, id: u32) -> Lookup {
+        if let Some(reader) = self.readers.get(&id) {
+            return Lookup::Known(Arc::clone(reader));
+        }
+        let found = self.schemas.reader(id, &mut self.patience);
+        if let Lookup::Known(reader) = &found {
+            if self.readers.len() >= READERS_MAX {
+                self.readers.clear();
+            }
+            self.readers.insert(id, Arc::clone(reader));
+        }
+        found
+    }
+}
+
+/// What decoding a record came to.
+pub(super) enum Decoded {
+    /// A message, or a dead letter.
+    Now(Result<Message, Reject>),
+    /// It waits for this schema id.
+    Later(u32),
 }
 
 /// Validates, sanitizes and identifies a decoded message.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  Chunk ─► decode ─► hear ─► dedup ─► user features ─► text features ─► rows ─► scores ─► decide ─► Outputs
-//!             │        │        ├ repeat: counted                                                     ▲
-//!             └────────┴────────┴ reject: dead letter ────────────────────────────────────────────────┘
+//!             │ │      │        ├ repeat: counted                                                     ▲
+//!             │ └──────┴────────┴ reject: dead letter ────────────────────────────────────────────────┘
+//!             └ its schema id is not known yet: its partition waits, from that record on
 //! ```
 //!
 //! Everything here is a pure function of the chunk, the models and the windows, but for two look-ups: a schema id that
@@ -12,6 +13,7 @@
 mod answer;
 mod case;
 mod dead_letter;
+mod tally;
 mod task;
 mod users;
 
@@ -19,10 +21,10 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     clock::now_ms,
-    codec::{CodecError, RecordWriter, Schemas},
+    codec::{RecordWriter, Schemas},
     decision::{Outcome, Policy},
     dedup::{Pending, Seen, Windows},
-    fault::{Action, Exit, Fault},
+    fault::Fault,
     features::{contract::Contract, store::FeatureStore, text},
     hash::Hasher,
     intake::Reject,
@@ -31,13 +33,14 @@ use crate::{
     stream::{Chunk, NextOffsets, Outputs},
 };
 use answer::{AnswerWriter, Findings};
-use case::{Case, Decoder};
+use case::{Case, Decoded, Decoder};
 use dead_letter::DeadLetters;
 use task::TaskLane;
 use users::Users;
 
 pub use case::{IDEMPOTENCY_KEY, REVISION};
-pub use dead_letter::{ERROR_HEADERS, VALUE_OMITTED};
+pub use dead_letter::{ERROR_HEADERS, SCHEMA_ID, VALUE_OMITTED};
+pub use tally::{Tallies, Tally};
 pub use task::{Task, union};
 
 /// What all lanes share.
@@ -74,6 +77,8 @@ pub struct Batch {
     pub created_at_ms: Vec<i64>,
     /// Input records.
     pub records: usize,
+    /// Records and dead letters by partition.
+    pub tallies: Tallies,
     /// When the first record came.
     pub opened: Instant,
 }
@@ -86,9 +91,28 @@ impl Batch {
             pending: Pending::default(),
             created_at_ms: Vec::new(),
             records: 0,
+            tallies: Tallies::default(),
             opened: Instant::now(),
         }
     }
+}
+
+/// What decoding a chunk came to.
+#[must_use]
+pub struct Messages {
+    /// One for each record that is left in the chunk.
+    decoded: Vec<Result<Message, Reject>>,
+    /// Partitions whose later records were taken out of the chunk.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A partition whose next record has a schema id that is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The partition.
+    pub partition: i32,
+    /// The id.
+    pub schema_id: u32,
 }
 
 /// What one task made of one message.
@@ -145,51 +169,71 @@ impl Pipeline {
         })
     }
 
-    /// Judges `chunk`: adds its answers to `outputs`, and its offsets and identities to `batch`.
+    /// Decodes `chunk`, and takes out of it what cannot be decoded yet, with everything behind it in its partition.
+    pub fn decode(&mut self, chunk: &mut Chunk) -> Messages {
+        let start = Instant::now();
+        self.decoder.start_chunk();
+        let mut decoded = Vec::with_capacity(chunk.len());
+        let mut waiting: Vec<Waiting> = Vec::new();
+        chunk.retain(|record| {
+            if waiting.iter().any(|waiting| waiting.partition == record.partition) {
+                self.decoder.ask_ahead(record);
+                return false;
+            }
+            match self.decoder.decode(record) {
+                Decoded::Now(message) => decoded.push(message),
+                Decoded::Later(schema_id) => waiting.push(Waiting { partition: record.partition, schema_id }),
+            }
+            waiting.last().is_none_or(|waiting| waiting.partition != record.partition)
+        });
+        self.metrics.stage(Stage::Decode, start.elapsed());
+        Messages { decoded, waiting }
+    }
+
+    /// Whether a schema id is known, or known not to exist.
+    pub fn is_settled(&self, schema_id: u32) -> bool {
+        self.decoder.is_settled(schema_id)
+    }
+
+    /// Judges `chunk`, whose `messages` are decoded: adds its answers to `outputs`, and its offsets and identities to
+    /// `batch`.
     ///
     /// # Errors
     /// [`Fault`], when this transaction cannot proceed; bad data never is one.
     pub fn judge(
         &mut self,
         chunk: &Chunk,
+        messages: Messages,
         windows: &Windows,
         batch: &mut Batch,
         outputs: &mut Outputs,
     ) -> Result<(), Fault> {
         let decided_at_ms = now_ms();
-        let decoded = self.decode(chunk)?;
-        let heard = self.hear(chunk, decoded, outputs);
-        let fresh = self.deduplicate(heard, windows, &mut batch.pending, decided_at_ms, outputs);
+        let heard = self.hear(chunk, messages, &mut batch.tallies, outputs);
+        let fresh = self.deduplicate(heard, windows, batch, decided_at_ms, outputs);
         self.gather_features(&fresh);
         self.score()?;
         self.decide();
-        self.answer(&fresh, decided_at_ms, outputs)?;
+        self.answer(&fresh, decided_at_ms, outputs);
         self.account(chunk, &fresh, batch);
         Ok(())
-    }
-
-    fn decode(&mut self, chunk: &Chunk) -> Result<Vec<Result<Message, Reject>>, Fault> {
-        let start = Instant::now();
-        // Every record is tried, also after one that waits for its schema id: so all new ids of a chunk are asked for at
-        // once, not one after another.
-        let decoded: Vec<_> = chunk.records().map(|record| self.decoder.decode(&record)).collect();
-        self.metrics.stage(Stage::Decode, start.elapsed());
-        decoded.into_iter().collect()
     }
 
     fn hear<'c>(
         &mut self,
         chunk: &'c Chunk,
-        decoded: Vec<Result<Message, Reject>>,
+        messages: Messages,
+        tallies: &mut Tallies,
         outputs: &mut Outputs,
     ) -> Vec<Case<'c>> {
         let start = Instant::now();
         let mut heard = Vec::with_capacity(chunk.len());
-        for (record, message) in chunk.records().zip(decoded) {
+        for (record, message) in chunk.records().zip(messages.decoded) {
             match message.and_then(|message| case::hear(record, message, &self.answers.hasher)) {
                 Ok(case) => heard.push(case),
                 Err(reject) => {
                     self.metrics.dead_letter(reject.code());
+                    tallies.dead_letter(record.partition);
                     self.dead_letters.write(&record, reject, outputs);
                 }
             }
@@ -202,21 +246,22 @@ impl Pipeline {
         &mut self,
         mut cases: Vec<Case<'c>>,
         windows: &Windows,
-        pending: &mut Pending,
+        batch: &mut Batch,
         decided_at_ms: i64,
         outputs: &mut Outputs,
     ) -> Vec<Case<'c>> {
         let start = Instant::now();
         cases.retain(|case| {
             let (partition, entry) = (case.record.partition, case.entry(decided_at_ms));
-            match windows.seen(pending, partition, &entry) {
+            match windows.seen(&batch.pending, partition, &entry) {
                 Seen::Fresh => {
-                    pending.add(partition, entry);
+                    batch.pending.add(partition, entry);
                     return true;
                 }
                 Seen::Repeat => self.metrics.repeats(1),
                 Seen::Conflict => {
                     self.metrics.dead_letter(Reject::IdempotencyConflict.code());
+                    batch.tallies.dead_letter(partition);
                     self.dead_letters.write(&case.record, Reject::IdempotencyConflict, outputs);
                 }
             }
@@ -255,7 +300,7 @@ impl Pipeline {
         self.metrics.stage(Stage::Decision, start.elapsed());
     }
 
-    fn answer(&mut self, cases: &[Case<'_>], decided_at_ms: i64, outputs: &mut Outputs) -> Result<(), Fault> {
+    fn answer(&mut self, cases: &[Case<'_>], decided_at_ms: i64, outputs: &mut Outputs) {
         let start = Instant::now();
         let width = self.shared.contract.features().len();
         for (index, case) in cases.iter().enumerate() {
@@ -268,16 +313,16 @@ impl Pipeline {
                 decided_at_ms,
             };
             let judged = self.tasks.iter().map(|task| task.judged(index));
-            self.answers.write(&findings, judged, outputs).map_err(unwritable)?;
+            self.answers.write(&findings, judged, outputs);
         }
         self.metrics.stage(Stage::Encode, start.elapsed());
-        Ok(())
     }
 
     /// Counts the chunk and moves the offsets behind it.
     fn account(&mut self, chunk: &Chunk, cases: &[Case<'_>], batch: &mut Batch) {
         for record in chunk.records() {
             batch.next.advance_past(record.partition, record.offset);
+            batch.tallies.record(record.partition);
         }
         for (index, case) in cases.iter().enumerate() {
             batch.created_at_ms.push(case.heard.created_at);
@@ -311,9 +356,4 @@ impl Pipeline {
         self.metrics.finish(result, opened.elapsed());
         self.tasks.iter_mut().for_each(TaskLane::discard);
     }
-}
-
-/// Only a record of ours that does not fit our own schema: no retry mends it.
-fn unwritable(error: CodecError) -> Fault {
-    Fault::caused(Action::Exit(Exit::Failed), "writing an answer", error)
 }

@@ -9,7 +9,6 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer},
@@ -20,7 +19,7 @@ use crate::{
     codec::{CodecError, RecordWriter, Schemas},
     config::Kafka,
     records::Message,
-    stream::kafka::{ASK_MS_MAX, base, reader},
+    stream::kafka::{ASK_MS_MAX, ConnectError, asking_reader, base, metadata},
 };
 
 /// A message that is not acknowledged by then has failed.
@@ -34,15 +33,9 @@ pub enum PublishError {
     /// A setting was refused.
     #[error("the Kafka client cannot be built; check the section [kafka.librdkafka] of the config")]
     Client(#[source] KafkaError),
-    /// No answer.
-    #[error("Kafka at {servers} does not answer; check kafka.bootstrap_servers and that it runs")]
-    Unreachable {
-        /// Where it was looked for.
-        servers: String,
-        /// Why.
-        #[source]
-        source: KafkaError,
-    },
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// No such topic.
     #[error("topic {0} does not exist; make it with `assize topics create`")]
     NoTopic(String),
@@ -110,7 +103,7 @@ impl Publisher {
         // Writing to a String cannot fail.
         let _ = write!(self.key, "{}", message.user_id);
         self.value.clear();
-        self.writer.write(message, &mut self.value).map_err(PublishError::Schema)?;
+        self.writer.write(message, &mut self.value);
 
         let mut record = BaseRecord::<str, [u8]>::to(&self.topic).key(&self.key).payload(&self.value);
         record.headers = headers(idempotency_key, revision);
@@ -159,10 +152,7 @@ fn headers(idempotency_key: Option<&str>, revision: Option<i64>) -> Option<Owned
 
 /// A consumer asks, because a producer's question could make the topic.
 fn look_for(kafka: &Kafka, topic: &str) -> Result<(), PublishError> {
-    let reader: BaseConsumer = reader(kafka, "read_committed").create().map_err(PublishError::Client)?;
-    let metadata = reader
-        .fetch_metadata(Some(topic), ASK_MS_MAX)
-        .map_err(|source| PublishError::Unreachable { servers: kafka.bootstrap_servers.clone(), source })?;
+    let metadata = metadata(&asking_reader(kafka, "read_committed")?, topic)?;
     let found = metadata.topics().iter().any(|found| found.name() == topic && found.error().is_none());
     if found { Ok(()) } else { Err(PublishError::NoTopic(topic.to_owned())) }
 }

@@ -16,18 +16,17 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// All headers in order; a value is none when null.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
+    /// All headers in order, their names as bytes; a value is none when null.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let bytes = self.bytes;
-        self.headers.iter().map(move |header| {
-            let name = std::str::from_utf8(&bytes[header.name.clone()]).unwrap_or_default();
-            (name, header.value.clone().map(|range| &bytes[range]))
-        })
+        self.headers
+            .iter()
+            .map(move |header| (&bytes[header.name.clone()], header.value.clone().map(|range| &bytes[range])))
     }
 
     /// The value of the last header called `name`; null values do not count.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers().filter(|(found, _)| *found == name).filter_map(|(_, value)| value).last()
+        self.headers().filter(|(found, _)| *found == name.as_bytes()).filter_map(|(_, value)| value).last()
     }
 }
 
@@ -46,6 +45,19 @@ struct Entry {
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
     headers: Range<usize>,
+}
+
+impl Entry {
+    fn record<'a>(&self, bytes: &'a [u8], headers: &'a [Header]) -> Record<'a> {
+        Record {
+            partition: self.partition,
+            offset: self.offset,
+            key: self.key.clone().map(|range| &bytes[range]),
+            value: self.value.clone().map(|range| &bytes[range]),
+            headers: &headers[self.headers.clone()],
+            bytes,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -72,6 +84,11 @@ impl Chunk {
         self.entries.is_empty()
     }
 
+    /// Size of keys, values and headers, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends a record without headers; [`Chunk::push_header`] adds them.
     pub fn push(&mut self, partition: i32, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
         let key = key.map(|bytes| self.copy(bytes));
@@ -81,8 +98,8 @@ impl Chunk {
     }
 
     /// Appends a header to the record pushed last.
-    pub fn push_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let name = self.copy(name.as_bytes());
+    pub fn push_header(&mut self, name: &[u8], value: Option<&[u8]>) {
+        let name = self.copy(name);
         let value = value.map(|bytes| self.copy(bytes));
         self.headers.push(Header { name, value });
         if let Some(entry) = self.entries.last_mut() {
@@ -90,16 +107,15 @@ impl Chunk {
         }
     }
 
+    /// Keeps the records that `keep` says so of; it is asked in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Record<'_>) -> bool) {
+        let Self { bytes, entries, headers } = self;
+        entries.retain(|entry| keep(&entry.record(bytes, headers)));
+    }
+
     /// The records in the order in which they were polled.
     pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        self.entries.iter().map(|entry| Record {
-            partition: entry.partition,
-            offset: entry.offset,
-            key: entry.key.clone().map(|range| &self.bytes[range]),
-            value: entry.value.clone().map(|range| &self.bytes[range]),
-            headers: &self.headers[entry.headers.clone()],
-            bytes: &self.bytes,
-        })
+        self.entries.iter().map(|entry| entry.record(&self.bytes, &self.headers))
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -118,9 +134,9 @@ mod tests {
         let mut chunk = Chunk::default();
         chunk.push(0, 5, Some(b"k"), None);
         chunk.push(1, 6, None, Some(b"v"));
-        chunk.push_header("a", Some(b"1"));
-        chunk.push_header("a", Some(b"2"));
-        chunk.push_header("b", None);
+        chunk.push_header(b"a", Some(b"1"));
+        chunk.push_header(b"a", Some(b"2"));
+        chunk.push_header(b"b", None);
         let records: Vec<_> = chunk.records().collect();
         assert_eq!((records[0].partition, records[0].offset), (0, 5));
         assert_eq!((records[0].key, records[0].value), (Some(&b"k"[..]), None));
@@ -128,5 +144,17 @@ mod tests {
         assert_eq!(records[1].header("a"), Some(&b"2"[..]), "the last one counts");
         assert_eq!(records[1].header("b"), None);
         assert_eq!(records[1].headers().count(), 3);
+    }
+
+    #[test]
+    fn what_is_not_kept_is_gone_and_the_rest_is_whole() {
+        let mut chunk = Chunk::default();
+        for offset in 0..4 {
+            chunk.push(0, offset, None, Some(&[offset as u8]));
+            chunk.push_header(b"offset", Some(&[offset as u8]));
+        }
+        chunk.retain(|record| record.offset % 2 == 1);
+        let left: Vec<_> = chunk.records().map(|record| (record.offset, record.header("offset").unwrap()[0])).collect();
+        assert_eq!(left, [(1, 1), (3, 3)]);
     }
 }

@@ -124,6 +124,14 @@ impl Stream for FileStream {
         self.memory.restore(partition, limits, go_on)
     }
 
+    fn hold(&mut self, partition: i32) -> Result<(), Fault> {
+        self.memory.hold(partition)
+    }
+
+    fn release(&mut self, partition: i32) -> Result<(), Fault> {
+        self.memory.release(partition)
+    }
+
     fn rebuilds(&self) -> u64 {
         self.memory.rebuilds()
     }

@@ -28,7 +28,7 @@ pub struct Written {
     pub key: Option<Vec<u8>>,
     /// Value; none when null.
     pub value: Option<Vec<u8>>,
-    /// Headers in order.
+    /// Headers in order; names that are not UTF-8 with replacement characters.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -42,6 +42,7 @@ pub struct MemoryStream {
     staged: Vec<Written>,
     written: Vec<Written>,
     forgetful: bool,
+    held: bool,
 }
 
 impl MemoryStream {
@@ -73,10 +74,13 @@ impl Stream for MemoryStream {
             self.assigned = true;
             return Ok(Polled::Assignment(Assignment { assigned: vec![0], revoked: Vec::new() }));
         }
+        if self.held {
+            return Ok(Polled::Idle);
+        }
         let end = self.inputs.len().min(self.position + records_max);
         for (offset, input) in self.inputs.iter().enumerate().take(end).skip(self.position) {
             chunk.push(0, offset as i64, input.key.as_deref(), input.value.as_deref());
-            input.headers.iter().for_each(|(name, value)| chunk.push_header(name, value.as_deref()));
+            input.headers.iter().for_each(|(name, value)| chunk.push_header(name.as_bytes(), value.as_deref()));
         }
         self.position = end;
         Ok(if chunk.is_empty() { Polled::Ended } else { Polled::Records })
@@ -91,11 +95,17 @@ impl Stream for MemoryStream {
         if self.forgetful {
             return Ok(());
         }
-        self.staged.extend(outputs.iter().map(|output| Written {
-            topic: output.topic,
-            key: output.key.map(<[u8]>::to_vec),
-            value: output.value.map(<[u8]>::to_vec),
-            headers: output.headers.to_vec(),
+        self.staged.extend(outputs.iter().map(|output| {
+            Written {
+                topic: output.topic,
+                key: output.key.map(<[u8]>::to_vec),
+                value: output.value.map(<[u8]>::to_vec),
+                headers: output
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone()))
+                    .collect(),
+            }
         }));
         Ok(())
     }
@@ -118,6 +128,17 @@ impl Stream for MemoryStream {
 
     fn restore(&mut self, _: i32, limits: WindowLimits, _: &dyn Fn() -> bool) -> Result<Window, Fault> {
         Ok(Window::new(limits))
+    }
+
+    fn hold(&mut self, _: i32) -> Result<(), Fault> {
+        self.held = true;
+        Ok(())
+    }
+
+    fn release(&mut self, _: i32) -> Result<(), Fault> {
+        self.held = false;
+        self.position = self.committed;
+        Ok(())
     }
 
     fn rebuilds(&self) -> u64 {

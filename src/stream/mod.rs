@@ -29,7 +29,7 @@ use crate::{
 
 pub use chunk::{Chunk, Record};
 pub use offsets::NextOffsets;
-pub use outputs::{Output, Outputs, Topic};
+pub use outputs::{Header, Output, Outputs, Topic};
 
 /// What `poll` found.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,6 +94,18 @@ pub trait Stream {
     /// # Errors
     /// [`Fault`]; a window that cannot be restored is never taken for an empty one.
     fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault>;
+
+    /// Reads nothing more of `partition` until [`Stream::release`]; the others go on.
+    ///
+    /// # Errors
+    /// [`Fault`], when the partition could not be held.
+    fn hold(&mut self, partition: i32) -> Result<(), Fault>;
+
+    /// Reads `partition` again from its committed offset. Only between two transactions.
+    ///
+    /// # Errors
+    /// [`Fault`], when this attempt failed; the partition may be held or not.
+    fn release(&mut self, partition: i32) -> Result<(), Fault>;
 
     /// How many new producers this stream built after its first.
     fn rebuilds(&self) -> u64;

@@ -11,6 +11,9 @@ pub enum Topic {
     DeadLetters,
 }
 
+/// A header of an output: its name, and its value, none when null.
+pub type Header = (Vec<u8>, Option<Vec<u8>>);
+
 /// One output record.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
@@ -23,7 +26,7 @@ pub struct Output<'a> {
     /// The value; none when null.
     pub value: Option<&'a [u8]>,
     /// Headers in order.
-    pub headers: &'a [(String, Option<Vec<u8>>)],
+    pub headers: &'a [Header],
 }
 
 /// The outputs of one chunk; their bytes lie in one reused buffer.
@@ -31,7 +34,7 @@ pub struct Output<'a> {
 pub struct Outputs {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Vec<Header>,
 }
 
 #[derive(Debug)]
@@ -62,27 +65,20 @@ impl Outputs {
     }
 
     /// Appends an output whose key and value `key` and `value` write into the shared buffer.
-    ///
-    /// # Errors
-    /// Whatever `value` returns; the output is then not there.
-    pub fn write<E>(
+    pub fn write(
         &mut self,
         topic: Topic,
         partition: i32,
         key: impl FnOnce(&mut Vec<u8>),
-        value: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+        value: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.bytes.len();
         key(&mut self.bytes);
         let middle = self.bytes.len();
-        if let Err(error) = value(&mut self.bytes) {
-            self.bytes.truncate(start);
-            return Err(error);
-        }
+        value(&mut self.bytes);
         let headers = self.headers.len()..self.headers.len();
         let (key, value) = (Some(start..middle), Some(middle..self.bytes.len()));
         self.entries.push(Entry { topic, partition, key, value, headers });
-        Ok(())
     }
 
     /// Appends an output with given bytes and headers.
@@ -92,7 +88,7 @@ impl Outputs {
         partition: i32,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        headers: impl IntoIterator<Item = (String, Option<Vec<u8>>)>,
+        headers: impl IntoIterator<Item = Header>,
     ) {
         let first = self.headers.len();
         self.headers.extend(headers);

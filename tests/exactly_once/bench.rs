@@ -21,11 +21,14 @@ use crate::common::{Sandbox, text};
 /// The task of experiments that need no user features.
 pub const SPAM: &str = "\n[[task]]\nname = \"spam\"\nbundle = \"models/spam-sms\"\n";
 
+/// The key of the hashes in verdicts and predictions.
+pub const HASH_KEY: &str = "a key for tests only";
+
 /// How long anything may take that ought to take seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Bench {
-    sandbox: Sandbox,
+    pub sandbox: Sandbox,
     pub folder: PathBuf,
     pub partitions: i32,
 }
@@ -75,7 +78,7 @@ impl Bench {
     pub fn start(&self, instance: &str, failpoint: Option<&str>) -> Running {
         let mut run = self.assize(instance, &["run"]);
         run.command
-            .env("ASSIZE_HASH_KEY", "a key for tests only")
+            .env("ASSIZE_HASH_KEY", HASH_KEY)
             .env("ASSIZE_KAFKA__INSTANCE", instance)
             .env("ASSIZE_STREAM__LANES", "1")
             .env("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "6000")
@@ -117,19 +120,23 @@ impl Bench {
 
     /// Input records behind the group's committed offsets.
     pub fn lag(&self) -> i64 {
+        (0..self.partitions).fold(0_i64, |sum, partition| sum.saturating_add(self.lag_of(partition)))
+    }
+
+    /// The same of one partition; very many while the group's coordinator does not answer.
+    pub fn lag_of(&self, partition: i32) -> i64 {
         let config = &self.sandbox.config;
         let consumer: BaseConsumer =
             kafka::base(&config.kafka).set("group.id", &config.kafka.group_id).create().unwrap();
         let topic = &config.topics.messages;
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(topic, 0, self.partitions - 1);
+        list.add_partition(topic, partition);
         let Ok(committed) = consumer.committed_offsets(list, Duration::from_secs(10)) else { return i64::MAX };
-        let behind = committed.elements().into_iter().map(|element| {
-            let end = consumer.fetch_watermarks(topic, element.partition(), Duration::from_secs(10));
-            let next = if let Offset::Offset(next) = element.offset() { next } else { 0 };
-            end.map_or(1, |(_, end)| end - next)
-        });
-        behind.sum()
+        let next = match committed.elements().first().map(|element| element.offset()) {
+            Some(Offset::Offset(next)) => next,
+            _ => 0,
+        };
+        consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).map_or(1, |(_, end)| end - next)
     }
 }
 
@@ -150,6 +157,11 @@ impl Assize {
 pub struct Running(Child);
 
 impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();

@@ -17,46 +17,62 @@ const USERS: i64 = 300;
 /// An author whom nobody looked up while Redis was there.
 const NEW_USER: i64 = 9_999;
 
-struct Redis {
+pub(super) struct Redis {
     port: u16,
     child: Child,
 }
 
 impl Redis {
-    fn start(port: u16) -> Self {
+    pub(super) fn start(port: u16) -> Self {
         let child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed; ./dev test does it");
-        let redis = Self { port, child };
-        redis.fill();
+        Self { port, child }
+    }
+
+    /// With all users in it.
+    fn start_full(port: u16) -> Self {
+        let redis = Self::start(port);
+        redis.fill(10);
         redis
     }
 
-    fn url(port: u16) -> String {
+    pub(super) fn url(port: u16) -> String {
         format!("redis://127.0.0.1:{port}")
     }
 
-    fn fill(&self) {
+    /// Writes all users, each with so many followers.
+    pub(super) fn fill(&self, followers: i64) {
+        let mut connection = self.connection();
+        for user in 1..=USERS {
+            let value = format!(r#"{{"account_age_days":{user},"follower_count":{followers},"messages_sent_7d":3}}"#);
+            redis::cmd("SET").arg(format!("features:user:{user}")).arg(value).exec(&mut connection).unwrap();
+        }
+    }
+
+    /// A connection, when the server listens.
+    pub(super) fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(Self::url(self.port)).unwrap();
         let start = Instant::now();
-        let mut connection = loop {
+        loop {
             match client.get_connection() {
-                Ok(connection) => break connection,
+                Ok(connection) => return connection,
                 Err(error) => {
                     assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not answer: {error}")
                 }
             }
             std::thread::sleep(Duration::from_millis(50));
-        };
-        for user in 1..=USERS {
-            let value = format!(r#"{{"account_age_days":{user},"follower_count":10,"messages_sent_7d":3}}"#);
-            redis::cmd("SET").arg(format!("features:user:{user}")).arg(value).exec(&mut connection).unwrap();
         }
     }
 
-    fn stop(&mut self) {
+    pub(super) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    pub(super) fn stop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -85,7 +101,7 @@ bundle = "tests/bundles/user-risk"
 "#
     );
     let bench = Bench::new("degrade", 2, &extra);
-    let mut redis = Redis::start(port);
+    let mut redis = Redis::start_full(port);
     let (file, _) = traffic::write(&bench.folder, "m", 12_000, 5);
     let mut process = bench.start("a", None);
     bench.wait_for_log("a", "window restored");
@@ -99,7 +115,7 @@ bundle = "tests/bundles/user-risk"
     writeln!(File::create(&stranger).unwrap(), "{line}").unwrap();
     assert_eq!(bench.send(&stranger, &[]).wait(), Some(0));
     std::thread::sleep(Duration::from_secs(1));
-    let redis = Redis::start(port);
+    let redis = Redis::start_full(port);
     assert_eq!(sender.wait(), Some(0));
     bench.wait_until_drained();
     assert!(process.is_running(), "losing Redis ends no process");

@@ -18,6 +18,7 @@ use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
+    message::BorrowedMessage,
 };
 
 use super::bench::Bench;
@@ -69,7 +70,9 @@ fn collect(consumer: &BaseConsumer, stop: &AtomicBool) -> Seen {
 pub fn read_all<T: serde::de::DeserializeOwned>(bench: &Bench, topic: &str, schema: &str) -> Vec<T> {
     let reader = RecordReader::try_new(schema).unwrap();
     let mut records = Vec::new();
-    for_each(bench, topic, |value| records.push(reader.read(wire::split(value).unwrap().1).unwrap()));
+    for_each(bench, topic, |message| {
+        records.push(reader.read(wire::split(message.payload().unwrap()).unwrap().1).unwrap());
+    });
     records
 }
 
@@ -80,12 +83,13 @@ pub fn count(bench: &Bench, topic: &str) -> usize {
     records
 }
 
-fn for_each(bench: &Bench, topic: &str, mut each: impl FnMut(&[u8])) {
+/// Calls `each` with every committed record of an output topic.
+pub fn for_each(bench: &Bench, topic: &str, mut each: impl FnMut(&BorrowedMessage<'_>)) {
     let consumer = assigned(bench, topic, "read_committed");
     let mut ended = 0;
     while ended < bench.partitions {
         match consumer.poll(Duration::from_secs(10)).expect("the topic is complete") {
-            Ok(message) => each(message.payload().unwrap_or_default()),
+            Ok(message) => each(&message),
             Err(KafkaError::PartitionEOF(_)) => ended += 1,
             Err(error) => panic!("{error}"),
         }

@@ -1,9 +1,13 @@
 //! Settings of the clients: what the measured loop needs, with the reason; everything else is librdkafka's default or
-//! the operator's `[kafka.librdkafka]`.
+//! the operator's `[kafka.librdkafka]`. Every client of the process is built on [`base`].
 
-use rdkafka::ClientConfig;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, ConsumerContext},
+};
+use secrecy::ExposeSecret;
 
-use crate::config::{AutoOffsetReset, Kafka};
+use crate::config::{AutoOffsetReset, Kafka, Security};
 
 /// How long a call that only asks (metadata, watermarks, committed offsets) may take.
 pub const ASK_MS_MAX: std::time::Duration = std::time::Duration::from_secs(10);
@@ -19,15 +23,53 @@ pub fn base(kafka: &Kafka) -> ClientConfig {
         client.set(key, value);
     }
     client.set("bootstrap.servers", &kafka.bootstrap_servers);
+    protect(&mut client, &kafka.security);
     client
+}
+
+/// Events taken from a client at once, at most.
+const EVENTS_MAX: usize = 10_000;
+
+/// Takes everything that is waiting in a consumer's queue, and returns how much that was: what a client that nobody polls
+/// has to tell while its broker is away would pile up there without end. Records among it are dropped: seek afterwards.
+pub(super) fn serve<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> usize {
+    let poll = || consumer.poll(std::time::Duration::ZERO);
+    std::iter::from_fn(poll).take(EVENTS_MAX).count()
+}
+
+fn protect(client: &mut ClientConfig, security: &Security) {
+    client.set("security.protocol", security.protocol.name());
+    if let (Some(mechanism), Some(password)) = (security.mechanism, security.password()) {
+        client
+            .set("sasl.mechanism", mechanism.name())
+            .set("sasl.username", &security.username)
+            .set("sasl.password", password.expose_secret());
+    }
+    for (key, file) in [
+        ("ssl.ca.location", &security.ca_file),
+        ("ssl.certificate.location", &security.certificate_file),
+        ("ssl.key.location", &security.key_file),
+    ] {
+        if let Some(file) = file {
+            client.set(key, file.display().to_string());
+        }
+    }
+    if let Some(password) = security.key_password() {
+        client.set("ssl.key.password", password.expose_secret());
+    }
+    if security.protocol.has_tls() {
+        let checked = if security.check_hostname { "https" } else { "none" };
+        client.set("ssl.endpoint.identification.algorithm", checked);
+    }
 }
 
 /// A consumer that belongs to no group: for offsets, watermarks and reading back. Nothing it does is committed.
 pub fn reader(kafka: &Kafka, isolation: &str) -> ClientConfig {
     let mut client = base(kafka);
     client
-        // librdkafka wants a group even for a consumer that never joins one.
-        .set("group.id", format!("{}-reader", kafka.group_id))
+        // librdkafka wants a group even for a consumer that never joins one, and asks for its coordinator: ours, which
+        // access rules let us ask for anyway.
+        .set("group.id", &kafka.group_id)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")

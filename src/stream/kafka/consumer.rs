@@ -53,6 +53,11 @@ impl Membership {
             None => Ok(state.change.take()),
         }
     }
+
+    /// A change that could not be acted on yet: the next look finds it again.
+    pub(super) fn put_back(&self, change: Assignment) {
+        self.state().change.get_or_insert(change);
+    }
 }
 
 impl ClientContext for Membership {}
@@ -82,26 +87,25 @@ impl ConsumerContext for Membership {
 /// Where each partition starts that has no committed offset: found out once, so that a rewind comes back to it.
 pub(super) type Starts = BTreeMap<i32, i64>;
 
-/// Seeks every assigned partition to its committed offset, or to where it was assigned if it has none, and so discards
-/// everything polled after it. Returns the committed offsets.
+/// Seeks `partitions` to their committed offsets, or to where they were assigned if they have none, and so discards
+/// everything polled after them. Returns the committed offsets.
 pub(super) fn rewind(
     consumer: &BaseConsumer<Membership>,
-    topic: &str,
+    partitions: TopicPartitionList,
     reset: AutoOffsetReset,
     starts: &mut Starts,
 ) -> Result<NextOffsets, Fault> {
-    let assignment = consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
     let mut committed = NextOffsets::default();
-    if assignment.count() == 0 {
+    if partitions.count() == 0 {
         return Ok(committed);
     }
     // Stable offsets only: the broker makes us wait while a predecessor's transaction is pending (KIP-447).
     let offsets = consumer
-        .committed_offsets(assignment, ASK_MS_MAX)
+        .committed_offsets(partitions, ASK_MS_MAX)
         .map_err(|error| Fault::kafka("reading the committed offsets", error))?;
     let mut targets = TopicPartitionList::new();
     for element in offsets.elements() {
-        let partition = element.partition();
+        let (topic, partition) = (element.topic(), element.partition());
         element.error().map_err(|error| Fault::kafka("reading a committed offset", error))?;
         let target = match element.offset() {
             Offset::Offset(next) => {

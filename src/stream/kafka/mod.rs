@@ -8,13 +8,19 @@
 //! ```
 
 mod client;
+mod connect;
 mod consumer;
 mod native;
 mod producer;
 mod restore;
 pub mod topics;
 
-use std::{ffi::CString, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::CString,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -35,7 +41,18 @@ use producer::Transactor;
 use restore::Restorer;
 
 pub use client::{ASK_MS_MAX, base, reader};
+pub use connect::{Asking, ConnectError, asking_reader, metadata};
 pub(crate) use native::for_each_header;
+
+/// Bytes after which a chunk takes no further record: many large ones must not fill the memory.
+const CHUNK_BYTES_MAX: usize = 8 << 20;
+
+/// How often clients are served that are not polled otherwise.
+const SERVE_MS: Duration = Duration::from_millis(1_000);
+
+/// Pause between two questions for the ends of held partitions, and how long one may take.
+const ENDS_AGAIN_MS: Duration = Duration::from_millis(5_000);
+const END_MS_MAX: Duration = Duration::from_millis(200);
 
 /// A lane's stream.
 pub struct KafkaStream {
@@ -54,6 +71,12 @@ pub struct KafkaStream {
     committed: NextOffsets,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
+    /// When the clients that nobody polls were served.
+    served: Instant,
+    /// Held partitions, with their ends: no fetch tells them.
+    held: BTreeMap<i32, Option<i64>>,
+    /// When those ends were asked for.
+    ends_asked: Instant,
     input: CString,
 }
 
@@ -90,6 +113,9 @@ impl KafkaStream {
             committed: NextOffsets::default(),
             partitions,
             epoch: 0,
+            served: Instant::now(),
+            held: BTreeMap::new(),
+            ends_asked: Instant::now(),
             input,
         })
     }
@@ -124,6 +150,9 @@ impl KafkaStream {
     /// adds partitions moves users to others, which only an operator can judge.
     fn hold_added(&self, mut change: Assignment) -> Result<Assignment, Fault> {
         let added: Vec<i32> = change.assigned.extract_if(.., |partition| *partition >= self.partitions).collect();
+        // librdkafka keeps a partition paused that went away and came back.
+        let resumed = self.consumer.resume(&self.list(change.assigned.iter().copied()));
+        resumed.map_err(|error| Fault::kafka("reading new partitions", error))?;
         if added.is_empty() {
             return Ok(change);
         }
@@ -132,12 +161,32 @@ impl KafkaStream {
             topic = self.topics.messages,
             "partitions were added while running and wait: give the output topics as many, then restart every process"
         );
+        let held = self.consumer.pause(&self.list(added));
+        held.map_err(|error| Fault::kafka("holding added partitions", error))?;
+        Ok(change)
+    }
+
+    /// How far the held partitions go on growing: what is not fetched has to be asked for.
+    fn ask_ends(&mut self) {
+        if self.held.is_empty() || self.ends_asked.elapsed() < ENDS_AGAIN_MS {
+            return;
+        }
+        self.ends_asked = Instant::now();
+        for (partition, end) in &mut self.held {
+            match self.consumer.fetch_watermarks(&self.topics.messages, *partition, END_MS_MAX) {
+                Ok((_, high)) => *end = Some(high),
+                // The next one would wait as long for the same broker.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn list(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
-        for partition in added {
+        for partition in partitions {
             list.add_partition(&self.topics.messages, partition);
         }
-        self.consumer.pause(&list).map_err(|error| Fault::kafka("holding added partitions", error))?;
-        Ok(change)
+        list
     }
 
     fn offsets(&self, offsets: &NextOffsets) -> Result<TopicPartitionList, Fault> {
@@ -161,7 +210,15 @@ impl KafkaStream {
 impl Stream for KafkaStream {
     fn poll(&mut self, chunk: &mut Chunk, records_max: usize, mut wait: Duration) -> Result<Polled, Fault> {
         chunk.clear();
-        while chunk.len() < records_max && self.consumer.context().epoch() == self.epoch {
+        if self.served.elapsed() > SERVE_MS {
+            self.restorer.serve();
+            self.served = Instant::now();
+            self.ask_ends();
+        }
+        while chunk.len() < records_max
+            && chunk.bytes() < CHUNK_BYTES_MAX
+            && self.consumer.context().epoch() == self.epoch
+        {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => push(chunk, &message),
@@ -179,8 +236,11 @@ impl Stream for KafkaStream {
                 self.epoch = self.consumer.context().epoch();
                 for partition in &change.revoked {
                     self.starts.remove(partition);
+                    self.held.remove(partition);
                 }
-                self.hold_added(change).map(Polled::Assignment)
+                let again = change.clone();
+                let held = self.hold_added(change).inspect_err(|_| self.consumer.context().put_back(again));
+                held.map(Polled::Assignment)
             }
             None if chunk.is_empty() => Ok(Polled::Idle),
             None => Ok(Polled::Records),
@@ -225,14 +285,31 @@ impl Stream for KafkaStream {
     }
 
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
+        // This is the loop that a lane is in while the broker is away. Records are read again: the rewind seeks.
+        self.restorer.serve();
+        client::serve(&self.consumer);
         self.end_transaction(fault)?;
         if failpoint::sabotage("commit-after-revoke") {
             // The other half of that bug: the loop went on where it was, and never read the aborted records again.
             return Ok(self.committed.clone());
         }
         let reset = self.kafka.auto_offset_reset;
-        self.committed = consumer::rewind(&self.consumer, &self.topics.messages, reset, &mut self.starts)?;
+        let assignment = self.consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
+        self.committed = consumer::rewind(&self.consumer, assignment, reset, &mut self.starts)?;
         Ok(self.committed.clone())
+    }
+
+    fn hold(&mut self, partition: i32) -> Result<(), Fault> {
+        self.held.entry(partition).or_default();
+        self.consumer.pause(&self.list([partition])).map_err(|error| Fault::kafka("pausing a partition", error))
+    }
+
+    fn release(&mut self, partition: i32) -> Result<(), Fault> {
+        let list = self.list([partition]);
+        // Resumed first: the seek then discards whatever was fetched from the old position.
+        self.consumer.resume(&list).map_err(|error| Fault::kafka("resuming a partition", error))?;
+        self.held.remove(&partition);
+        consumer::rewind(&self.consumer, list, self.kafka.auto_offset_reset, &mut self.starts).map(drop)
     }
 
     fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
@@ -248,8 +325,10 @@ impl Stream for KafkaStream {
     }
 
     fn lag(&self, partition: i32) -> Option<i64> {
-        let high = native::cached_high_watermark(&self.consumer, &self.input, partition)?;
-        Some((high - self.committed.next(partition)?).max(0))
+        let cached = || native::cached_high_watermark(&self.consumer, &self.input, partition);
+        let high = self.held.get(&partition).copied().flatten().or_else(cached)?;
+        let next = self.committed.next(partition).or_else(|| self.starts.get(&partition).copied())?;
+        Some((high - next).max(0))
     }
 }
 

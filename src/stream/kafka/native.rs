@@ -1,4 +1,4 @@
-//! The three librdkafka calls that rust-rdkafka has no safe or fit wrapper for. All unsafe code of the crate is here.
+//! The librdkafka calls that rust-rdkafka has no safe or fit wrapper for. All unsafe code of the crate is here.
 #![allow(unsafe_code)]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use rdkafka::{
     bindings as rd,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
-    message::BorrowedHeaders,
+    message::{BorrowedHeaders, OwnedHeaders},
     producer::{Producer, ProducerContext, ThreadedProducer},
 };
 
@@ -44,10 +44,10 @@ pub(super) fn cached_high_watermark<C: ConsumerContext>(
     (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
 }
 
-/// Calls `each` with every header. rust-rdkafka panics on a name that is not UTF-8; such a name is passed on with
-/// replacement characters instead.
-pub(crate) fn for_each_header(headers: &BorrowedHeaders, mut each: impl FnMut(&str, Option<&[u8]>)) {
-    let native = ptr::from_ref(headers).cast_mut().cast::<rd::rd_kafka_headers_t>();
+/// Calls `each` with every header. Names are bytes: rust-rdkafka panics on one that is not UTF-8. librdkafka shows a
+/// name only up to its first NUL.
+pub(crate) fn for_each_header(headers: &BorrowedHeaders, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
+    let native = native_headers(headers);
     for index in 0.. {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: a BorrowedHeaders is a borrowed rd_kafka_headers_t by construction in rust-rdkafka; the call only
@@ -59,8 +59,52 @@ pub(crate) fn for_each_header(headers: &BorrowedHeaders, mut each: impl FnMut(&s
         // SAFETY: librdkafka ends names in NUL, and `value` is null or points to `size` bytes.
         let (name, value) = unsafe {
             let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
-            (CStr::from_ptr(name).to_string_lossy(), value)
+            (CStr::from_ptr(name).to_bytes(), value)
         };
-        each(&name, value);
+        each(name, value);
+    }
+}
+
+/// Headers of these names, which may be any bytes; rust-rdkafka takes only UTF-8.
+pub(super) fn headers(all: &[(Vec<u8>, Option<Vec<u8>>)]) -> OwnedHeaders {
+    let headers = OwnedHeaders::new_with_capacity(all.len());
+    let native = native_headers(headers.as_borrowed());
+    for (name, value) in all {
+        let (name_size, value_size) = (name.len().cast_signed(), value.as_ref().map_or(0, Vec::len).cast_signed());
+        let value = value.as_ref().map_or(ptr::null(), Vec::as_ptr);
+        // SAFETY: `headers` owns what `native` points to and nothing else has it yet; the call copies both.
+        let code =
+            unsafe { rd::rd_kafka_header_add(native, name.as_ptr().cast(), name_size, value.cast(), value_size) };
+        assert_eq!(
+            code,
+            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
+            "only headers of a message are read-only"
+        );
+    }
+    headers
+}
+
+fn native_headers(headers: &BorrowedHeaders) -> *mut rd::rd_kafka_headers_t {
+    ptr::from_ref(headers).cast_mut().cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_byte_for_byte() {
+        let all = [
+            (b"plain".to_vec(), Some(b"value".to_vec())),
+            (b"\xff not \xc3 UTF-8".to_vec(), Some(b"\0\xff".to_vec())),
+            (b"null".to_vec(), None),
+            (b"empty".to_vec(), Some(Vec::new())),
+            (Vec::new(), Some(b"no name".to_vec())),
+            (b"plain".to_vec(), Some(b"again".to_vec())),
+        ];
+        let headers = headers(&all);
+        let mut found = Vec::new();
+        for_each_header(headers.as_borrowed(), |name, value| found.push((name.to_vec(), value.map(<[u8]>::to_vec))));
+        assert_eq!(found, all);
     }
 }

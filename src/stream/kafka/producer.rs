@@ -10,7 +10,7 @@ use rdkafka::{
     ClientContext, TopicPartitionList,
     consumer::ConsumerGroupMetadata,
     error::KafkaError,
-    message::{DeliveryResult, Header, OwnedHeaders},
+    message::DeliveryResult,
     producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode as Code,
 };
@@ -104,13 +104,7 @@ impl Transactor {
         record.key = output.key;
         record.payload = output.value;
         if !output.headers.is_empty() {
-            let headers = OwnedHeaders::new_with_capacity(output.headers.len());
-            record.headers = Some(
-                output
-                    .headers
-                    .iter()
-                    .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() })),
-            );
+            record.headers = Some(native::headers(output.headers));
         }
         let start = Instant::now();
         loop {

@@ -25,6 +25,7 @@ use rdkafka::{
     ClientContext, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
+    message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
 use serde::Deserialize;
@@ -33,6 +34,8 @@ use serde::Deserialize;
 const STABLE_MS: Duration = Duration::from_millis(20);
 /// One poll.
 const POLL_MS: Duration = Duration::from_millis(200);
+/// How long the registry may take over one schema id before the restore starts anew.
+const REGISTRY_MS_MAX: Duration = Duration::from_millis(5_000);
 
 /// What the window needs of a verdict.
 #[derive(Deserialize)]
@@ -68,12 +71,24 @@ pub(super) struct Restorer {
 
 impl Restorer {
     pub(super) fn new(kafka: &Kafka, topic: &str, wait_ms_max: u64) -> Result<Self, KafkaError> {
+        let client = |isolation| {
+            let mut client = client::reader(kafka, isolation);
+            // The broker holds a question at the end of a partition back for so long, and every restore ends there.
+            client.set("fetch.wait.max.ms", "20");
+            client
+        };
         Ok(Self {
-            all: client::reader(kafka, "read_uncommitted").create_with_context(Quiet)?,
-            committed: client::reader(kafka, "read_committed").create_with_context(Quiet)?,
+            all: client("read_uncommitted").create_with_context(Quiet)?,
+            committed: client("read_committed").create_with_context(Quiet)?,
             topic: topic.to_owned(),
             wait_ms_max: Duration::from_millis(wait_ms_max),
         })
+    }
+
+    /// Takes what the clients have to tell between two restores, mostly that a broker is away, and returns how much that
+    /// was. Left alone it would pile up for as long as the broker is away.
+    pub(super) fn serve(&self) -> usize {
+        client::serve(&self.all) + client::serve(&self.committed)
     }
 
     /// The window of `partition`; never an empty one in place of one that cannot be read.
@@ -183,7 +198,7 @@ impl Restorer {
             // Going on would leave a hole in the window.
             Some(Err(error)) => Err(Fault::kafka("reading the verdicts back", error)),
             Some(Ok(message)) => {
-                match entry(message.payload().unwrap_or_default(), schemas)? {
+                match entry(&message, schemas)? {
                     Some(entry) => window.admit(entry),
                     None => *foreign += 1,
                 }
@@ -193,14 +208,28 @@ impl Restorer {
     }
 }
 
+/// A verdict that cannot be read yet: passed over, it would make the window silently incomplete.
+#[derive(Debug, thiserror::Error)]
+#[error("schema id {id} of the verdict at partition {partition}, offset {offset}")]
+struct NotYet {
+    id: u32,
+    partition: i32,
+    offset: i64,
+}
+
 /// None for a value that is no verdict of ours: somebody else wrote into the topic.
-fn entry(value: &[u8], schemas: &Schemas) -> Result<Option<Entry>, Fault> {
-    let Ok((id, datum)) = wire::split(value) else { return Ok(None) };
-    let reader = match schemas.reader(id) {
+fn entry(message: &BorrowedMessage<'_>, schemas: &Schemas) -> Result<Option<Entry>, Fault> {
+    let Ok((id, datum)) = wire::split(message.payload().unwrap_or_default()) else { return Ok(None) };
+    let not_yet = |doing| {
+        let verdict = NotYet { id, partition: message.partition(), offset: message.offset() };
+        Fault::caused(wait(), doing, verdict)
+    };
+    let reader = match schemas.reader(id, &mut REGISTRY_MS_MAX.clone()) {
         Lookup::Known(reader) => reader,
-        // Framed as ours, under an id that nobody knows: passed over, it would make the window silently incomplete.
-        Lookup::Unknown => return Err(Fault::new(wait(), "a verdict has an unknown schema id; is schemas.* right?")),
-        Lookup::Away => return Err(Fault::new(wait(), "waiting for the registry to restore the window")),
+        Lookup::Unknown | Lookup::Unreadable => {
+            return Err(not_yet("reading the window back: nobody knows the id; is schemas.* right?"));
+        }
+        Lookup::Away => return Err(not_yet("reading the window back: waiting for the registry")),
     };
     Ok(reader.read::<Head>(datum).ok().and_then(|head| {
         let identity = Identity::from_hex(&head.verdict_id)?;
@@ -222,4 +251,25 @@ impl Deadline<'_> {
 
 fn wait() -> Action {
     Action::Wait(Duration::from_millis(500))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_tell_while_the_broker_is_away_does_not_pile_up() {
+        // Nothing listens on port 1.
+        let kafka = Kafka { bootstrap_servers: "127.0.0.1:1".into(), ..Kafka::default() };
+        let restorer = Restorer::new(&kafka, "verdicts", 1_000).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        let served = |wanted: fn(usize) -> bool| {
+            while !wanted(restorer.serve()) {
+                assert!(Instant::now() < end, "the clients never tell that they cannot connect, or without end");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        served(|events| events > 0);
+        served(|events| events == 0);
+    }
 }

@@ -6,6 +6,8 @@
 //!    └─────── create (only topics that do not exist)
 //! ```
 
+mod advice;
+mod answer;
 mod rules;
 
 use std::time::{Duration, Instant};
@@ -19,9 +21,13 @@ use rdkafka::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::client::{self, ASK_MS_MAX, PRODUCER_BYTES_MAX};
+use super::{
+    client::{self, ASK_MS_MAX, PRODUCER_BYTES_MAX},
+    connect::{self, Asking, ConnectError},
+};
 use crate::config::Config;
 
+pub use advice::advice;
 pub use rules::{Finding, Role, Settings, findings};
 
 /// Pause between two looks for a topic that was just made.
@@ -65,6 +71,15 @@ pub struct Wanted {
 /// Why the broker could not be asked, or would not make a topic.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Its settings decide what may be lost.
+    #[error(
+        "the broker does not let this user read the settings of topic {0}, which needs DescribeConfigs; \
+         docs/security.md lists the access rules that are needed"
+    )]
+    DeniedSettings(String),
     /// No answer.
     #[error("Kafka at {servers} cannot be asked about topics; check kafka.bootstrap_servers and that it runs")]
     Unreachable {
@@ -146,7 +161,7 @@ struct Broker<'a> {
     config: &'a Config,
     admin: AdminClient<DefaultClientContext>,
     /// Asks for metadata: a producer's or an admin client's question could make the topic it asks about.
-    reader: BaseConsumer,
+    reader: BaseConsumer<Asking>,
     runtime: Runtime,
 }
 
@@ -156,7 +171,7 @@ impl<'a> Broker<'a> {
         Ok(Self {
             config,
             admin: client::base(&config.kafka).create().map_err(unreachable)?,
-            reader: client::reader(&config.kafka, "read_uncommitted").create().map_err(unreachable)?,
+            reader: connect::asking_reader(&config.kafka, "read_uncommitted")?,
             runtime: Builder::new_current_thread().build().map_err(TopicsError::Runtime)?,
         })
     }
@@ -178,21 +193,16 @@ impl<'a> Broker<'a> {
             .runtime
             .block_on(self.admin.describe_configs(&names, &AdminOptions::new().request_timeout(Some(ASK_MS_MAX))))
             .map_err(|error| unreachable(self.config, error))?;
+        let answers: Vec<ConfigResource> = answers
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|code| unreachable(self.config, KafkaError::AdminOp(code)))?;
         found
             .into_iter()
-            .zip(answers)
-            .map(|((role, partitions, replicas), answer)| {
-                let settings = answer.map_err(|code| unreachable(self.config, KafkaError::AdminOp(code)))?;
-                Ok(Settings {
-                    role,
-                    name: role.name(&self.config.topics).to_owned(),
-                    partitions,
-                    replicas,
-                    cleanup_policy: text(&settings, "cleanup.policy"),
-                    retention_ms: number(&settings, "retention.ms"),
-                    retention_bytes: number(&settings, "retention.bytes"),
-                    message_bytes_max: number(&settings, "max.message.bytes"),
-                })
+            .map(|(role, partitions, replicas)| {
+                let name = role.name(&self.config.topics);
+                let denied = || TopicsError::DeniedSettings(name.to_owned());
+                answer::settings(role, name, (partitions, replicas), &answers).ok_or_else(denied)
             })
             .collect()
     }
@@ -200,8 +210,7 @@ impl<'a> Broker<'a> {
     /// Partitions and replicas of a topic; none when it does not exist.
     fn shape(&self, role: Role) -> Result<Option<(Role, i32, i32)>, TopicsError> {
         let name = role.name(&self.config.topics);
-        let metadata =
-            self.reader.fetch_metadata(Some(name), ASK_MS_MAX).map_err(|error| unreachable(self.config, error))?;
+        let metadata = connect::metadata(&self.reader, name)?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
         Ok(topic.filter(|topic| !topic.partitions().is_empty()).map(|topic| {
             let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
@@ -274,13 +283,4 @@ impl<'a> Broker<'a> {
 
 fn unreachable(config: &Config, source: KafkaError) -> TopicsError {
     TopicsError::Unreachable { servers: config.kafka.bootstrap_servers.clone(), source }
-}
-
-fn text(settings: &ConfigResource, key: &str) -> String {
-    settings.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default()
-}
-
-/// A setting that an old broker does not show counts as unlimited.
-fn number(settings: &ConfigResource, key: &str) -> i64 {
-    settings.get(key).and_then(|entry| entry.value.as_ref()?.parse().ok()).unwrap_or(-1)
 }

@@ -54,6 +54,8 @@ pub struct Settings {
     pub retention_bytes: i64,
     /// `max.message.bytes`.
     pub message_bytes_max: i64,
+    /// `min.insync.replicas`; -1 where the broker does not say.
+    pub min_insync_replicas: i64,
 }
 
 /// Something that is not as the engine needs it, and what to do about it.
@@ -67,7 +69,8 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.problem, self.remedy)
+        f.write_str(&self.problem)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
     }
 }
 
@@ -147,7 +150,7 @@ fn message_bytes(config: &Config, messages: &Settings, topic: &Settings) -> Opti
     })
 }
 
-fn alter(config: &Config, topic: &Settings, key: &str, value: &str) -> String {
+pub(super) fn alter(config: &Config, topic: &Settings, key: &str, value: &str) -> String {
     format!(
         "change it: kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} --add-config \
          {key}={value}",
@@ -155,7 +158,7 @@ fn alter(config: &Config, topic: &Settings, key: &str, value: &str) -> String {
     )
 }
 
-fn window_ms(config: &Config) -> i64 {
+pub(super) fn window_ms(config: &Config) -> i64 {
     // At most 30 days, so it fits.
     config.dedup.window_seconds as i64 * 1_000
 }
@@ -166,10 +169,10 @@ pub(super) fn verdicts_retention_ms(config: &Config) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn good() -> Vec<Settings> {
+    pub(in super::super) fn good() -> Vec<Settings> {
         let config = Config::default();
         let topic = |role: Role| Settings {
             role,
@@ -180,6 +183,7 @@ mod tests {
             retention_ms: 604_800_000,
             retention_bytes: -1,
             message_bytes_max: if role == Role::DeadLetters { 1_114_124 } else { 1_048_588 },
+            min_insync_replicas: 2,
         };
         Role::ALL.map(topic).to_vec()
     }

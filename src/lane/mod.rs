@@ -9,8 +9,14 @@
 //!  └───────────────────────────────────────┴─────────────────────────────────────────────┘
 //! ```
 //!
+//! A partition that cannot go on (a schema id that is not known yet, a storm of dead letters) is held alone.
+//!
 //! One value, the [`Batch`], holds offsets, identities and counts of the open transaction: whatever goes wrong, dropping
 //! it forgets all of them together. (A loop that kept the offsets over an abort lost records silently.)
+
+mod holds;
+mod recovery;
+mod storm;
 
 use std::{
     collections::VecDeque,
@@ -21,27 +27,23 @@ use crate::{
     clock::now_ms,
     dedup::{WindowLimits, Windows},
     failpoint,
-    fault::{Action, Exit, Fault},
+    fault::{Action, Fault},
     ops::{
         health::LaneHealth,
-        metrics::{Metrics, Rebalance, Stage, TransactionResult},
+        metrics::{Metrics, Rebalance, Stage},
         shutdown::Shutdown,
     },
-    pipeline::{Batch, Pipeline},
-    stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
+    pipeline::{Batch, Messages, Pipeline, Tallies},
+    stream::{Assignment, Chunk, Outputs, Polled, Stream},
 };
+use holds::Holds;
+
+pub use storm::StormLimits;
 
 /// How long a lane waits for the first record when nothing is open.
 const IDLE_MS: Duration = Duration::from_millis(100);
 /// How often gauges are set.
 const GAUGES_MS: Duration = Duration::from_millis(1_000);
-/// Pause after the first fault in a row, so that no error spins; it doubles with each ...
-const PAUSE_MS_MIN: Duration = Duration::from_millis(10);
-/// ... up to this.
-const PAUSE_MS_MAX: Duration = Duration::from_millis(5_000);
-/// Faults in a row after which the lane no longer counts as ready.
-const FAULTS_READY_MAX: u32 = 5;
-
 /// How much a transaction gathers.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -53,6 +55,8 @@ pub struct BatchLimits {
     pub records_max: usize,
     /// New producers within a minute before the lane gives up.
     pub rebuilds_per_minute_max: usize,
+    /// When a partition pauses for its dead letters.
+    pub storm: StormLimits,
 }
 
 /// One lane.
@@ -60,6 +64,7 @@ pub struct Lane<'a, S> {
     stream: S,
     pipeline: Pipeline,
     windows: Windows,
+    holds: Holds,
     limits: BatchLimits,
     shutdown: &'a Shutdown,
     health: LaneHealth,
@@ -98,6 +103,7 @@ impl<'a, S: Stream> Lane<'a, S> {
             stream,
             pipeline,
             windows: Windows::new(window),
+            holds: Holds::new(limits.storm, health.clone()),
             limits,
             shutdown,
             health,
@@ -140,6 +146,9 @@ impl<'a, S: Stream> Lane<'a, S> {
     fn turn(&mut self, batch: &mut Option<Batch>) -> Result<Turn, Fault> {
         self.health.progress();
         self.restore()?;
+        if batch.is_none() {
+            self.release()?;
+        }
         let (records_max, wait) = (self.limits.chunk_records_max, self.patience(batch));
         let polled = if self.shutdown.requested() {
             Polled::Ended
@@ -147,7 +156,7 @@ impl<'a, S: Stream> Lane<'a, S> {
             self.stream.poll(&mut self.chunk, records_max, wait)?
         };
         match &polled {
-            Polled::Records => self.judge(batch)?,
+            Polled::Records => self.take(batch)?,
             Polled::Idle if batch.is_none() => self.settled(),
             Polled::Idle | Polled::Ended => {}
             Polled::Assignment(change) => self.reassign(change, batch)?,
@@ -169,7 +178,27 @@ impl<'a, S: Stream> Lane<'a, S> {
         batch.records >= self.limits.records_max || batch.opened.elapsed() >= self.limits.gather_max
     }
 
-    fn judge(&mut self, open: &mut Option<Batch>) -> Result<(), Fault> {
+    /// What was polled, without the partitions that must wait, into the open batch.
+    fn take(&mut self, batch: &mut Option<Batch>) -> Result<(), Fault> {
+        if !self.holds.is_empty() {
+            // Judged past one that waits, it would be committed, and the one that waits would be lost.
+            self.chunk.retain(|record| !self.holds.is_held(record.partition));
+        }
+        let messages = self.pipeline.decode(&mut self.chunk);
+        for waiting in &messages.waiting {
+            self.holds.wait_for_schema(*waiting);
+            self.stream.hold(waiting.partition)?;
+        }
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        for partition in self.holds.take_probes(self.chunk.records().map(|record| record.partition)) {
+            self.stream.hold(partition)?;
+        }
+        self.judge(messages, batch)
+    }
+
+    fn judge(&mut self, messages: Messages, open: &mut Option<Batch>) -> Result<(), Fault> {
         let batch = match open {
             Some(batch) => batch,
             None => {
@@ -178,10 +207,22 @@ impl<'a, S: Stream> Lane<'a, S> {
             }
         };
         self.outputs.clear();
-        self.pipeline.judge(&self.chunk, &self.windows, batch, &mut self.outputs)?;
+        self.pipeline.judge(&self.chunk, messages, &self.windows, batch, &mut self.outputs)?;
         let start = Instant::now();
         self.stream.send(&self.outputs)?;
         self.pipeline.stage(Stage::Produce, start);
+        Ok(())
+    }
+
+    /// Reads on in the partitions whose wait is over.
+    fn release(&mut self) -> Result<(), Fault> {
+        if self.holds.is_empty() {
+            return Ok(());
+        }
+        for partition in self.holds.due(|schema_id| self.pipeline.is_settled(schema_id)) {
+            self.stream.release(partition)?;
+            self.holds.release(partition);
+        }
         Ok(())
     }
 
@@ -193,7 +234,7 @@ impl<'a, S: Stream> Lane<'a, S> {
                 self.pipeline.committed(&batch);
                 self.windows.admit(batch.pending.into_entries());
                 self.settled();
-                Ok(())
+                self.pause_storms(&batch.tallies)
             }
             Err(fault) if fault.outcome_unknown => self.settle(batch, fault),
             Err(fault) => {
@@ -203,28 +244,23 @@ impl<'a, S: Stream> Lane<'a, S> {
         }
     }
 
-    /// Only the broker knows whether `batch` was committed: a transaction is whole, so its offsets say it.
-    fn settle(&mut self, batch: Batch, fault: Fault) -> Result<(), Fault> {
-        let Some(committed) = self.recover(fault)? else { return Ok(()) };
-        let was_committed =
-            |partition: i32| batch.next.next(partition).is_some_and(|next| committed.covers(partition, next - 1));
-        if batch.next.iter().any(|(partition, _)| was_committed(partition)) {
-            self.pipeline.committed(&batch);
-        } else {
-            self.pipeline.discarded(TransactionResult::Rebuilt, batch.opened);
+    /// A transaction was committed: partitions that are mostly dead letters pause.
+    fn pause_storms(&mut self, tallies: &Tallies) -> Result<(), Fault> {
+        for partition in self.holds.committed(tallies) {
+            self.stream.hold(partition)?;
         }
-        let entries = batch.pending.into_entries().into_iter().filter(|(partition, _)| was_committed(*partition));
-        self.windows.admit(entries);
         Ok(())
     }
 
     fn reassign(&mut self, change: &Assignment, batch: &mut Option<Batch>) -> Result<(), Fault> {
         for partition in &change.revoked {
             self.windows.remove(*partition);
+            self.holds.revoke(*partition);
             self.to_restore.retain(|waiting| waiting != partition);
             self.metrics.rebalanced(Rebalance::Revoked);
             self.metrics.forget_partition(self.stream.input(), *partition);
         }
+        change.assigned.iter().for_each(|partition| self.holds.assign(*partition));
         self.to_restore.extend(&change.assigned);
         self.health.set_assigned(true);
         let moved = Fault::new(Action::Abort, "partitions moved");
@@ -260,77 +296,14 @@ impl<'a, S: Stream> Lane<'a, S> {
         Ok(())
     }
 
-    /// Ends the transaction as the fault asks and goes back to the committed offsets, again and again until it works;
-    /// none when a stop was asked meanwhile.
-    fn recover(&mut self, mut fault: Fault) -> Result<Option<NextOffsets>, Fault> {
-        loop {
-            let asked = match fault.action {
-                Action::Exit(_) => return Err(fault),
-                Action::Wait(pause) => pause,
-                Action::Retry | Action::Abort | Action::Rebuild => Duration::ZERO,
-            };
-            tracing::warn!(%fault, action = ?fault.action, "going back to the committed offsets");
-            self.health.progress();
-            if self.shutdown.sleep(asked.max(self.back_off())) {
-                return Ok(None);
-            }
-            let recovered = self.stream.recover(&fault);
-            self.limit_rebuilds()?;
-            match recovered {
-                Ok(committed) => return Ok(Some(committed)),
-                Err(next) => fault = next,
-            }
-        }
-    }
-
-    /// The pause after one more fault in a row.
-    fn back_off(&mut self) -> Duration {
-        self.faults = self.faults.saturating_add(1);
-        self.health.set_troubled(self.faults > FAULTS_READY_MAX);
-        PAUSE_MS_MAX.min(PAUSE_MS_MIN * 2_u32.saturating_pow(self.faults - 1))
-    }
-
-    /// A transaction was committed, or there is nothing to do: what was wrong is over.
-    fn settled(&mut self) {
-        if self.faults > 0 {
-            self.faults = 0;
-            self.health.set_troubled(false);
-        }
-    }
-
-    /// Two processes with one identity fence each other for ever; after so many new producers this one yields.
-    fn limit_rebuilds(&mut self) -> Result<(), Fault> {
-        let now = Instant::now();
-        let new = self.stream.rebuilds() - self.rebuilds_seen;
-        self.rebuilds_seen += new;
-        self.rebuilds.extend((0..new).map(|_| now));
-        while self.rebuilds.front().is_some_and(|first| now.duration_since(*first) > Duration::from_secs(60)) {
-            self.rebuilds.pop_front();
-        }
-        if self.rebuilds.len() <= self.limits.rebuilds_per_minute_max {
-            return Ok(());
-        }
-        Err(Fault::new(
-            Action::Exit(Exit::Rebuilds),
-            "too many new producers within a minute: does another process run with the same kafka.instance?",
-        ))
-    }
-
-    fn discard(&mut self, batch: Option<Batch>, fault: &Fault) {
-        if let Some(batch) = batch {
-            let result = match fault.action {
-                Action::Rebuild => TransactionResult::Rebuilt,
-                _ => TransactionResult::Aborted,
-            };
-            self.pipeline.discarded(result, batch.opened);
-        }
-    }
-
     fn set_gauges(&mut self) {
         if self.gauges_set.elapsed() < GAUGES_MS {
             return;
         }
         self.gauges_set = Instant::now();
+        for (partition, reason) in self.holds.reasons() {
+            self.metrics.set_held(self.stream.input(), partition, reason);
+        }
         let now_ms = now_ms();
         self.windows.expire(now_ms);
         for (partition, window) in self.windows.iter() {

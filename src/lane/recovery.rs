@@ -1,0 +1,104 @@
+//! How a lane comes back from a fault: again and again, with longer and longer pauses, from the committed offsets.
+
+use std::time::{Duration, Instant};
+
+use super::Lane;
+use crate::{
+    fault::{Action, Exit, Fault},
+    ops::metrics::TransactionResult,
+    pipeline::Batch,
+    stream::{NextOffsets, Stream},
+};
+
+/// Pause after the first fault in a row, so that no error spins; it doubles with each ...
+const PAUSE_MS_MIN: Duration = Duration::from_millis(10);
+/// ... up to this.
+const PAUSE_MS_MAX: Duration = Duration::from_millis(5_000);
+/// Faults in a row after which the lane no longer counts as ready.
+const FAULTS_READY_MAX: u32 = 5;
+
+impl<S: Stream> Lane<'_, S> {
+    /// Only the broker knows whether `batch` was committed: a transaction is whole, so its offsets say it.
+    pub(super) fn settle(&mut self, batch: Batch, fault: Fault) -> Result<(), Fault> {
+        let Some(committed) = self.recover(fault)? else { return Ok(()) };
+        let was_committed =
+            |partition: i32| batch.next.next(partition).is_some_and(|next| committed.covers(partition, next - 1));
+        let any_committed = batch.next.iter().any(|(partition, _)| was_committed(partition));
+        if any_committed {
+            self.pipeline.committed(&batch);
+        } else {
+            self.holds.discarded();
+            self.pipeline.discarded(TransactionResult::Rebuilt, batch.opened);
+        }
+        let entries = batch.pending.into_entries().into_iter().filter(|(partition, _)| was_committed(*partition));
+        self.windows.admit(entries);
+        if any_committed { self.pause_storms(&batch.tallies) } else { Ok(()) }
+    }
+
+    /// Ends the transaction as the fault asks and goes back to the committed offsets, again and again until it works;
+    /// none when a stop was asked meanwhile.
+    pub(super) fn recover(&mut self, mut fault: Fault) -> Result<Option<NextOffsets>, Fault> {
+        loop {
+            let asked = match fault.action {
+                Action::Exit(_) => return Err(fault),
+                Action::Wait(pause) => pause,
+                Action::Retry | Action::Abort | Action::Rebuild => Duration::ZERO,
+            };
+            tracing::warn!(%fault, action = ?fault.action, "going back to the committed offsets");
+            self.health.progress();
+            if self.shutdown.sleep(asked.max(self.back_off())) {
+                return Ok(None);
+            }
+            let recovered = self.stream.recover(&fault);
+            self.limit_rebuilds()?;
+            match recovered {
+                Ok(committed) => return Ok(Some(committed)),
+                Err(next) => fault = next,
+            }
+        }
+    }
+
+    /// The pause after one more fault in a row.
+    fn back_off(&mut self) -> Duration {
+        self.faults = self.faults.saturating_add(1);
+        self.health.set_troubled(self.faults > FAULTS_READY_MAX);
+        PAUSE_MS_MAX.min(PAUSE_MS_MIN * 2_u32.saturating_pow(self.faults - 1))
+    }
+
+    /// A transaction was committed, or there is nothing to do: what was wrong is over.
+    pub(super) fn settled(&mut self) {
+        if self.faults > 0 {
+            self.faults = 0;
+            self.health.set_troubled(false);
+        }
+    }
+
+    /// Two processes with one identity fence each other for ever; after so many new producers this one yields.
+    fn limit_rebuilds(&mut self) -> Result<(), Fault> {
+        let now = Instant::now();
+        let new = self.stream.rebuilds() - self.rebuilds_seen;
+        self.rebuilds_seen += new;
+        self.rebuilds.extend((0..new).map(|_| now));
+        while self.rebuilds.front().is_some_and(|first| now.duration_since(*first) > Duration::from_secs(60)) {
+            self.rebuilds.pop_front();
+        }
+        if self.rebuilds.len() <= self.limits.rebuilds_per_minute_max {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Action::Exit(Exit::Rebuilds),
+            "too many new producers within a minute: does another process run with the same kafka.instance?",
+        ))
+    }
+
+    pub(super) fn discard(&mut self, batch: Option<Batch>, fault: &Fault) {
+        self.holds.discarded();
+        if let Some(batch) = batch {
+            let result = match fault.action {
+                Action::Rebuild => TransactionResult::Rebuilt,
+                _ => TransactionResult::Aborted,
+            };
+            self.pipeline.discarded(result, batch.opened);
+        }
+    }
+}

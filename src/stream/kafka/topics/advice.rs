@@ -1,0 +1,90 @@
+//! What topics should be like, though the stream runs without it. `assize doctor` tells it; nothing refuses to start.
+
+use super::rules::{Finding, Role, Settings, alter, window_ms};
+use crate::config::Config;
+
+/// Copies that survive a broker's death with one more away.
+const REPLICAS_MIN: i32 = 3;
+
+/// Everything that is a risk in `found`.
+pub fn advice(config: &Config, found: &[Settings]) -> Vec<Finding> {
+    found
+        .iter()
+        .flat_map(|topic| [bytes_kept(config, topic), answer_bytes(config, topic), copies(config, topic)])
+        .flatten()
+        .collect()
+}
+
+/// A limit in bytes may cut the idempotency window before its time.
+fn bytes_kept(config: &Config, topic: &Settings) -> Option<Finding> {
+    (topic.role == Role::Verdicts && topic.retention_bytes >= 0).then(|| Finding {
+        problem: format!(
+            "topic {} keeps {} bytes of a partition, which may be less than the idempotency window of {} ms",
+            topic.name,
+            topic.retention_bytes,
+            window_ms(config)
+        ),
+        remedy: alter(config, topic, "retention.bytes", "-1"),
+    })
+}
+
+/// Verdicts and predictions carry ids of their message, whose length is that of the message at most.
+fn answer_bytes(config: &Config, topic: &Settings) -> Option<Finding> {
+    let wanted = i64::try_from(config.stream.message_bytes_max).unwrap_or(i64::MAX);
+    let answers = matches!(topic.role, Role::Verdicts | Role::Predictions);
+    (answers && topic.message_bytes_max < wanted).then(|| Finding {
+        problem: format!(
+            "topic {} has max.message.bytes {}, less than stream.message_bytes_max ({wanted}): an answer that is too \
+             large stops its partition",
+            topic.name, topic.message_bytes_max
+        ),
+        remedy: alter(config, topic, "max.message.bytes", &wanted.to_string()),
+    })
+}
+
+fn copies(config: &Config, topic: &Settings) -> Option<Finding> {
+    if topic.replicas < REPLICAS_MIN {
+        return Some(Finding {
+            problem: format!("topic {} has {} of {REPLICAS_MIN} copies", topic.name, topic.replicas),
+            remedy: "a broker that dies can take records with it: add copies with kafka-reassign-partitions.sh".into(),
+        });
+    }
+    (0..2).contains(&topic.min_insync_replicas).then(|| Finding {
+        problem: format!("topic {} has min.insync.replicas {}", topic.name, topic.min_insync_replicas),
+        remedy: alter(config, topic, "min.insync.replicas", "2"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::rules::tests::good, *};
+
+    fn after(change: impl FnOnce(&mut Vec<Settings>)) -> Vec<String> {
+        let mut topics = good();
+        change(&mut topics);
+        advice(&Config::default(), &topics).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_risk_is_named_with_what_to_do() {
+        assert_eq!(after(|_| ()), Vec::<String>::new());
+        for (risk, found, remedy) in [
+            (after(|topics| topics[1].retention_bytes = 5), "topic verdicts keeps 5 bytes", "retention.bytes=-1"),
+            (
+                after(|topics| topics[2].message_bytes_max = 999_999),
+                "topic predictions has max.message.bytes 999999",
+                "max.message.bytes=1000000",
+            ),
+            (after(|topics| topics[0].replicas = 1), "topic messages has 1 of 3 copies", "reassign"),
+            (
+                after(|topics| topics[3].min_insync_replicas = 1),
+                "topic dead-letters has min.insync.replicas 1",
+                "min.insync.replicas=2",
+            ),
+        ] {
+            assert_eq!(risk.len(), 1, "{risk:?}");
+            assert!(risk[0].starts_with(found) && risk[0].contains(remedy), "{risk:?}");
+        }
+        assert!(after(|topics| topics[0].retention_bytes = 5).is_empty(), "the input is not ours");
+    }
+}
