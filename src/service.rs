@@ -7,6 +7,7 @@
 use std::{
     fs::{File, TryLockError},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -16,17 +17,17 @@ use tokio::runtime::Runtime;
 
 use crate::{
     codec::{self, Schemas},
-    config::{self, Config},
+    config::{self, Config, SecretError},
     dedup::WindowLimits,
     failure::Failure,
     fault::{Action, Exit, Fault},
-    features::store::{FeatureStore, MemoryStore, RedisConfig, RedisStore},
+    features::store::{FeatureStore, MemoryStore, RedisConfig, RedisStore, SentinelConfig},
     hash::Hasher,
-    lane::{BatchLimits, Lane},
+    lane::{BatchLimits, Lane, StormLimits},
     model::Bundle,
     ops::{
         health::{Health, LaneHealth},
-        http::HttpServer,
+        http::{Access, HttpServer},
         metrics::Metrics,
         shutdown::Shutdown,
     },
@@ -51,6 +52,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     codec::limit_allocations();
     let _lock = lock_instance(&config.kafka)?;
     let hasher = Hasher::load(&config.hash_key).map_err(|error| Failure::new(Exit::Config, error))?;
+    let access = Access::load(&config.admin).map_err(|error| Failure::new(Exit::Config, error))?;
     let tasks = load_tasks(&config.tasks)?;
     let runtime = runtime()?;
     let handle = runtime.handle();
@@ -62,12 +64,13 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let health = Health::new(lanes);
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
     let topics = check_topics(config)?;
-    let _http = HttpServer::start(config.admin.listen, Arc::clone(&metrics), Arc::clone(&health), handle)
+    let _http = HttpServer::start(config.admin.listen, access, Arc::clone(&metrics), Arc::clone(&health), handle)
         .map_err(|error| unavailable(error.into()))?;
 
-    let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| unavailable(error.into()))?;
+    let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| Failure::new(Exit::Config, error))?;
+    schemas.report_to(Arc::clone(&metrics));
     let mut shared = shared(config, tasks, Arc::new(schemas), hasher, Arc::clone(&metrics), |names| {
-        Ok(Arc::new(RedisStore::connect(redis(&config.features), names, handle.clone())?))
+        Ok(Arc::new(RedisStore::connect(redis(&config.features)?, names, handle.clone())?))
     })?;
     shared.dead_letter_bytes_max = topics.dead_letter_bytes_max();
     health.set_model_loaded(true);
@@ -155,6 +158,12 @@ pub fn lane_over<'a, S: Stream>(
         gather_max: Duration::from_millis(config.stream.transaction_ms_max),
         records_max: config.stream.transaction_records_max,
         rebuilds_per_minute_max: config.stream.rebuilds_per_minute_max,
+        storm: StormLimits {
+            ratio_max: config.dead_letters.pause_ratio_max,
+            records_min: config.dead_letters.pause_records_min,
+            pause_min: Duration::from_secs(config.dead_letters.pause_seconds),
+            pause_max: Duration::from_secs(config.dead_letters.pause_seconds_max),
+        },
     };
     Ok(Lane::new(stream, pipeline, window, limits, shutdown, health, &shared.metrics))
 }
@@ -236,9 +245,21 @@ pub fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, error))
 }
 
-fn redis(features: &config::Features) -> RedisConfig {
-    RedisConfig {
+/// The feature store as configured.
+pub(crate) fn redis(features: &config::Features) -> Result<RedisConfig, SecretError> {
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let sentinel = &features.sentinel;
+    Ok(RedisConfig {
         url: SecretString::from(features.redis.clone()),
+        topology: features.topology,
+        username: given(&features.username),
+        password: features.password.read("features.password")?,
+        sentinel: SentinelConfig {
+            master: sentinel.master.clone(),
+            username: given(&sentinel.username),
+            password: sentinel.password.read("features.sentinel.password")?,
+        },
+        tls: features.tls.clone(),
         key_prefix: features.key_prefix.clone(),
         deadline: Duration::from_millis(features.deadline_ms),
         cache_entries_max: features.cache_users_max,
@@ -246,13 +267,18 @@ fn redis(features: &config::Features) -> RedisConfig {
         unknown_ttl: Duration::from_secs(features.unknown_ttl_seconds),
         stale_max: Duration::from_secs(features.stale_seconds_max),
         ..RedisConfig::default()
-    }
+    })
+}
+
+/// The file that a running process of this host holds locked.
+pub(crate) fn lock_path(kafka: &config::Kafka) -> PathBuf {
+    let name = format!("assize-{}-{}.lock", kafka.group_id, kafka.instance()).replace(['/', '\\'], "_");
+    std::env::temp_dir().join(name)
 }
 
 /// Refuses a second process of this host with the same identity: the two would fence each other for ever.
 fn lock_instance(kafka: &config::Kafka) -> Result<File, Failure> {
-    let name = format!("assize-{}-{}.lock", kafka.group_id, kafka.instance()).replace(['/', '\\'], "_");
-    let path = std::env::temp_dir().join(name);
+    let path = lock_path(kafka);
     let file = File::options()
         .create(true)
         .truncate(false)

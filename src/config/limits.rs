@@ -7,37 +7,16 @@ use super::{Config, ConfigError};
 /// Records of a chunk, at most: one feature look-up, one inference.
 pub const CHUNK_RECORDS_MAX: usize = 512;
 
-/// librdkafka keys that decide exactly-once; the engine sets them itself.
-const OWNED_KEYS: [&str; 20] = [
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "check.crcs",
-    "delivery.report.only.error",
-    "delivery.timeout.ms",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "heartbeat.interval.ms",
-    "isolation.level",
-    "message.timeout.ms",
-    "metadata.broker.list",
-    "partition.assignment.strategy",
-    "session.timeout.ms",
-    "transaction.timeout.ms",
-    "transactional.id",
-];
-
 impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_kafka()?;
+        self.kafka.validate()?;
+        self.validate_topics()?;
         let stream = &self.stream;
         within("stream.lanes", stream.lanes, 0..=256)?;
         within("stream.chunk_records_max", stream.chunk_records_max, 1..=CHUNK_RECORDS_MAX)?;
-        within("stream.transaction_ms_max", stream.transaction_ms_max, 1..=10_000)?;
+        // A transaction that gathers longer than the broker keeps it would never commit.
+        let gather_ms_max = (self.kafka.transaction_timeout_ms / 2).clamp(1, 10_000);
+        within("stream.transaction_ms_max", stream.transaction_ms_max, 1..=gather_ms_max)?;
         within("stream.transaction_records_max", stream.transaction_records_max, 1..=100_000)?;
         within("stream.message_bytes_max", stream.message_bytes_max, 1_024..=16_000_000)?;
         within("stream.shutdown_ms_max", stream.shutdown_ms_max, 100..=300_000)?;
@@ -46,27 +25,18 @@ impl Config {
         within("dedup.window_keys_max", self.dedup.window_keys_max, 1..=10_000_000)?;
         // A restore blocks the poll, and a member that does not poll for 5 minutes loses its partitions.
         within("dedup.restore_ms_max", self.dedup.restore_ms_max, 1_000..=240_000)?;
-        within("features.deadline_ms", self.features.deadline_ms, 1..=5_000)?;
-        within("features.ttl_seconds", self.features.ttl_seconds, 0..=86_400)?;
-        within("features.unknown_ttl_seconds", self.features.unknown_ttl_seconds, 0..=86_400)?;
-        within("features.stale_seconds_max", self.features.stale_seconds_max, 0..=7 * 86_400)?;
-        within("features.cache_users_max", self.features.cache_users_max, 1..=10_000_000)?;
+        let dead_letters = &self.dead_letters;
+        within("dead_letters.pause_ratio_max", dead_letters.pause_ratio_max, 0.0..=1.0)?;
+        within("dead_letters.pause_records_min", dead_letters.pause_records_min, 1..=1_000_000)?;
+        within("dead_letters.pause_seconds", dead_letters.pause_seconds, 1..=3_600)?;
+        within("dead_letters.pause_seconds_max", dead_letters.pause_seconds_max, dead_letters.pause_seconds..=86_400)?;
+        self.schemas.validate()?;
+        self.features.validate()?;
+        self.admin.validate()?;
         self.validate_tasks()
     }
 
-    fn validate_kafka(&self) -> Result<(), ConfigError> {
-        let kafka = &self.kafka;
-        filled("kafka.bootstrap_servers", &kafka.bootstrap_servers)?;
-        filled("kafka.group_id", &kafka.group_id)?;
-        within("kafka.session_timeout_ms", kafka.session_timeout_ms, 6_000..=1_800_000)?;
-        // A zombie's transaction must be gone before the group gives its partitions away.
-        within("kafka.transaction_timeout_ms", kafka.transaction_timeout_ms, 1_000..=kafka.session_timeout_ms - 1)?;
-        // A transaction that gathers longer than the broker keeps it would never commit.
-        within(
-            "stream.transaction_ms_max",
-            self.stream.transaction_ms_max,
-            1..=(kafka.transaction_timeout_ms / 2).max(1),
-        )?;
+    fn validate_topics(&self) -> Result<(), ConfigError> {
         for (key, topic) in [
             ("topics.messages", &self.topics.messages),
             ("topics.verdicts", &self.topics.verdicts),
@@ -81,14 +51,7 @@ impl Config {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(limit("topics", format!("{:?} twice", pair[0]), "four different topics"));
         }
-        match kafka.librdkafka.keys().find(|key| OWNED_KEYS.contains(&key.as_str())) {
-            None => Ok(()),
-            Some(key) => Err(limit(
-                &format!("kafka.librdkafka.\"{key}\""),
-                "a key that the engine sets itself",
-                format!("any librdkafka key but {}", OWNED_KEYS.join(", ")),
-            )),
-        }
+        Ok(())
     }
 
     fn validate_tasks(&self) -> Result<(), ConfigError> {
@@ -112,18 +75,22 @@ impl Config {
     }
 }
 
-fn limit(key: &str, found: impl Display, allowed: impl Display) -> ConfigError {
+pub(super) fn limit(key: &str, found: impl Display, allowed: impl Display) -> ConfigError {
     ConfigError::Limit { key: key.to_owned(), found: found.to_string(), allowed: allowed.to_string() }
 }
 
-fn within<T: PartialOrd + Display>(key: &str, value: T, range: RangeInclusive<T>) -> Result<(), ConfigError> {
+pub(super) fn within<T: PartialOrd + Display>(
+    key: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), ConfigError> {
     if range.contains(&value) {
         return Ok(());
     }
     Err(limit(key, value, format!("{} to {}", range.start(), range.end())))
 }
 
-fn filled(key: &str, value: &str) -> Result<(), ConfigError> {
+pub(super) fn filled(key: &str, value: &str) -> Result<(), ConfigError> {
     if value.trim().is_empty() { Err(limit(key, "an empty text", "a text")) } else { Ok(()) }
 }
 
@@ -137,7 +104,7 @@ fn topic_name(key: &str, name: &str) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::kafka::OWNED_KEYS, *};
 
     fn bad(text: &str, message: &str) {
         let error = Config::parse(text, std::iter::empty()).expect_err(text).to_string();

@@ -7,17 +7,27 @@
 //!
 //! Secrets are read from files or the environment and never printed.
 
+mod admin;
+mod features;
+mod kafka;
 mod limits;
+mod schemas;
+mod secret;
 mod sections;
+mod security;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use admin::Admin;
+pub use features::{Features, Sentinel};
+pub use kafka::{AutoOffsetReset, Kafka};
 pub use limits::CHUNK_RECORDS_MAX;
-pub use sections::{
-    Admin, AutoOffsetReset, Dedup, Features, HashKey, Kafka, Log, SchemaIds, Schemas, Stream, Task, Topics,
-};
+pub use schemas::{SchemaIds, Schemas};
+pub use secret::{SecretError, SecretSource};
+pub use sections::{DeadLetters, Dedup, HashKey, Log, Stream, Task, Topics};
+pub use security::{Mechanism, Protocol, Security};
 
 /// Everything `assize run` can be told.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,6 +43,8 @@ pub struct Config {
     pub stream: Stream,
     /// The idempotency window.
     pub dedup: Dedup,
+    /// When dead letters pause a partition.
+    pub dead_letters: DeadLetters,
     /// The user feature store.
     pub features: Features,
     /// The classifiers, one decision each.
@@ -69,6 +81,20 @@ pub enum ConfigError {
         /// What was found and what is allowed.
         reason: String,
     },
+    /// A file that a key names cannot be read.
+    #[error("config key {key}: file {path} cannot be read")]
+    File {
+        /// Dotted path of the key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A secret that a key names cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A value is outside its limits.
     #[error("config key {key}: found {found}, allowed is {allowed}")]
     Limit {
@@ -92,24 +118,32 @@ impl Config {
         Self::parse(&text, std::env::vars())
     }
 
-    /// Parses `text` with `environment` laid over it: `ASSIZE_STREAM__LANES=2` sets `stream.lanes`.
+    /// Parses `text` with `environment` laid over it: `ASSIZE_STREAM__LANES=2` sets `stream.lanes`. Secrets of Kafka are
+    /// read here, once for all of its clients.
     ///
     /// # Errors
     /// [`ConfigError`], naming the key, what was found and what is allowed.
     pub fn parse(text: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         for (name, value) in environment {
             overlay(&mut table, &name, &value)?;
         }
-        let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let mut config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
             let path = error.path().to_string();
             let reason = error.into_inner().message().to_owned();
             ConfigError::Shape { key: if path == "." { "(top level)".into() } else { path }, reason }
         })?;
         config.validate()?;
+        config.kafka.security.read()?;
         Ok(config)
     }
+}
+
+/// Line and reason, without the line's text: a secret that was put there unquoted would be in it.
+fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+    ConfigError::Syntax(format!("line {line}: {}", error.message().trim_end()))
 }
 
 /// Sets one key from an environment variable, `ASSIZE_SECTION__KEY` or deeper; names without the prefix and a double

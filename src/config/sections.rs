@@ -1,80 +1,10 @@
-//! The sections of the configuration, with their defaults.
+//! The sections that need no file of their own.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::ops::telemetry::LogFormat;
-
-/// The cluster, the consumer group and the identity of this process.
-#[derive(Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Kafka {
-    /// `host:port`, comma-separated.
-    pub bootstrap_servers: String,
-    /// Consumer group, and the first part of every `transactional.id`.
-    pub group_id: String,
-    /// Stable name of this process; empty means the host name. Two live processes must not share one.
-    pub instance: String,
-    /// Where a partition without a committed offset starts.
-    pub auto_offset_reset: AutoOffsetReset,
-    /// How long the group waits for a silent member, milliseconds.
-    pub session_timeout_ms: u64,
-    /// How long the broker keeps an open transaction, milliseconds; less than the session timeout.
-    pub transaction_timeout_ms: u64,
-    /// Passed to librdkafka as they are (TLS, SASL, buffers); keys that the engine owns are refused.
-    pub librdkafka: BTreeMap<String, String>,
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "127.0.0.1:9092".into(),
-            group_id: "assize".into(),
-            instance: String::new(),
-            auto_offset_reset: AutoOffsetReset::Earliest,
-            session_timeout_ms: 45_000,
-            transaction_timeout_ms: 30_000,
-            librdkafka: BTreeMap::new(),
-        }
-    }
-}
-
-impl Kafka {
-    /// The stable name of this process: as configured, else the host name.
-    pub fn instance(&self) -> String {
-        if self.instance.is_empty() {
-            gethostname::gethostname().to_string_lossy().into_owned()
-        } else {
-            self.instance.clone()
-        }
-    }
-}
-
-impl fmt::Debug for Kafka {
-    /// Values passed to librdkafka may be secrets: only their keys are shown.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kafka")
-            .field("bootstrap_servers", &self.bootstrap_servers)
-            .field("group_id", &self.group_id)
-            .field("instance", &self.instance())
-            .field("auto_offset_reset", &self.auto_offset_reset)
-            .field("session_timeout_ms", &self.session_timeout_ms)
-            .field("transaction_timeout_ms", &self.transaction_timeout_ms)
-            .field("librdkafka", &self.librdkafka.keys())
-            .finish()
-    }
-}
-
-/// Where a partition without a committed offset starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AutoOffsetReset {
-    /// At the first record that is still there.
-    Earliest,
-    /// At the end, as it is when the partition is assigned.
-    Latest,
-}
 
 /// Names of the topics.
 #[derive(Clone, Debug, Deserialize)]
@@ -98,34 +28,6 @@ impl Default for Topics {
             predictions: "predictions".into(),
             dead_letters: "dead-letters".into(),
         }
-    }
-}
-
-/// Where writer schemas come from: a registry, or the `ids` of the published schemas.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Schemas {
-    /// URL of a Confluent-compatible registry; none means that `ids` holds.
-    pub registry: Option<String>,
-    /// Ids without a registry.
-    pub ids: SchemaIds,
-}
-
-/// Schema ids to use without a registry.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SchemaIds {
-    /// Of `Message`.
-    pub message: u32,
-    /// Of `Verdict`.
-    pub verdict: u32,
-    /// Of `Prediction`.
-    pub prediction: u32,
-}
-
-impl Default for SchemaIds {
-    fn default() -> Self {
-        Self { message: 1, verdict: 2, prediction: 3 }
     }
 }
 
@@ -192,47 +94,23 @@ impl Default for Dedup {
     }
 }
 
-/// The user feature store.
-#[derive(Clone, Deserialize)]
+/// When a partition pauses because most of its records are dead letters.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Features {
-    /// `redis://host:port`; may hold a password, so it is never printed.
-    pub redis: String,
-    /// Key of a user: the prefix followed by the user id.
-    pub key_prefix: String,
-    /// How long a look-up may take, milliseconds.
-    pub deadline_ms: u64,
-    /// How long a cached value counts as current, seconds.
-    pub ttl_seconds: u64,
-    /// How long "no such user" is remembered, seconds.
-    pub unknown_ttl_seconds: u64,
-    /// How long a value may serve while the store is down, seconds.
-    pub stale_seconds_max: u64,
-    /// Users in the local cache.
-    pub cache_users_max: usize,
+pub struct DeadLetters {
+    /// Share of dead letters past which it pauses, 0 to 1; 1 means never.
+    pub pause_ratio_max: f64,
+    /// Records that the share is taken over, at least.
+    pub pause_records_min: u64,
+    /// The first pause, seconds; it doubles as long as a probe finds the same ...
+    pub pause_seconds: u64,
+    /// ... up to this.
+    pub pause_seconds_max: u64,
 }
 
-impl Default for Features {
+impl Default for DeadLetters {
     fn default() -> Self {
-        Self {
-            redis: "redis://127.0.0.1:6379".into(),
-            key_prefix: "features:user:".into(),
-            deadline_ms: 20,
-            ttl_seconds: 60,
-            unknown_ttl_seconds: 5,
-            stale_seconds_max: 3600,
-            cache_users_max: 100_000,
-        }
-    }
-}
-
-impl fmt::Debug for Features {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Features")
-            .field("key_prefix", &self.key_prefix)
-            .field("deadline_ms", &self.deadline_ms)
-            .field("ttl_seconds", &self.ttl_seconds)
-            .finish_non_exhaustive()
+        Self { pause_ratio_max: 0.5, pause_records_min: 1_000, pause_seconds: 30, pause_seconds_max: 300 }
     }
 }
 
@@ -264,20 +142,6 @@ pub struct HashKey {
 impl Default for HashKey {
     fn default() -> Self {
         Self { id: "k1".into(), file: None, env: "ASSIZE_HASH_KEY".into() }
-    }
-}
-
-/// The HTTP port with metrics and health.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Admin {
-    /// Address to listen on.
-    pub listen: SocketAddr,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
     }
 }
 

@@ -3,9 +3,14 @@
 //! Alive: every running lane made progress within [`STALL_SECONDS_MAX`]; if not, a restart is the cure.
 //! Ready: the model is loaded, every lane has its assignment and has restored its dedup window, and no stop was asked.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::clock::now_ms;
 
 /// A running lane without progress for longer than this is taken for stuck, seconds.
 pub const STALL_SECONDS_MAX: u64 = 60;
@@ -17,6 +22,69 @@ pub struct Health {
     model_loaded: AtomicBool,
     stopping: AtomicBool,
     lanes: Vec<Lane>,
+    /// Changed when a partition comes, goes, is held or released: never per message.
+    partitions: Mutex<BTreeMap<i32, PartitionHealth>>,
+    /// Whether an operator asked for anything: what lanes look at instead of the lock.
+    resumes_asked: AtomicBool,
+}
+
+/// How a partition of this process is doing.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PartitionHealth {
+    /// Its number.
+    pub partition: i32,
+    /// The lane that owns it.
+    pub lane: usize,
+    /// What it does.
+    #[serde(flatten)]
+    pub state: PartitionState,
+    /// Since when, milliseconds since the epoch.
+    pub since_ms: i64,
+    #[serde(skip)]
+    resume_asked: bool,
+}
+
+/// What a partition does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum PartitionState {
+    /// Its records are judged as they come.
+    Reading,
+    /// Its next record has a schema id that the registry has not told yet.
+    WaitingForSchema {
+        /// The id.
+        schema_id: u32,
+    },
+    /// It was mostly dead letters, and pauses.
+    Paused {
+        /// For so long.
+        seconds: u64,
+    },
+    /// The pause is over; its next records decide whether it pauses again.
+    Probing,
+}
+
+impl PartitionState {
+    /// Stable name, as metrics and JSON carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::WaitingForSchema { .. } => "waiting_for_schema",
+            Self::Paused { .. } => "paused",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+/// What became of an operator's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Its lane will read it again within a moment.
+    Asked,
+    /// It does not pause.
+    NotPaused,
+    /// Another process has it, or none.
+    NotHere,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +116,8 @@ impl Health {
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
+            partitions: Mutex::default(),
+            resumes_asked: AtomicBool::new(false),
         })
     }
 
@@ -95,6 +165,30 @@ impl Health {
         reasons
     }
 
+    /// The partitions of this process.
+    pub fn partitions(&self) -> Vec<PartitionHealth> {
+        self.board().values().copied().collect()
+    }
+
+    /// An operator wants a paused partition to be read again.
+    pub fn resume(&self, partition: i32) -> Resume {
+        let mut board = self.board();
+        match board.get_mut(&partition) {
+            None => Resume::NotHere,
+            Some(PartitionHealth { state: PartitionState::Paused { .. }, resume_asked, .. }) => {
+                *resume_asked = true;
+                self.resumes_asked.store(true, Ordering::Relaxed);
+                Resume::Asked
+            }
+            Some(_) => Resume::NotPaused,
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, BTreeMap<i32, PartitionHealth>> {
+        // Nothing panics while it is held.
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn stuck_at(&self, now_ms: u64) -> Vec<String> {
         let silent_seconds = |lane: &Lane| now_ms.saturating_sub(lane.progress_ms.load(Ordering::Relaxed)) / 1000;
         self.lanes
@@ -138,6 +232,36 @@ impl LaneHealth {
     /// The lane ended on purpose: it is not stuck.
     pub fn set_stopped(&self) {
         self.state().stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// What a partition of this lane does now.
+    pub fn set_partition(&self, partition: i32, state: PartitionState) {
+        let health = PartitionHealth { partition, lane: self.lane, state, since_ms: now_ms(), resume_asked: false };
+        self.health.board().insert(partition, health);
+    }
+
+    /// The partition went to another lane or process. One that this process's other lane took meanwhile stays.
+    pub fn forget_partition(&self, partition: i32) {
+        let mut board = self.health.board();
+        if board.get(&partition).is_some_and(|health| health.lane == self.lane) {
+            board.remove(&partition);
+        }
+    }
+
+    /// Takes the partitions of this lane that an operator wants to be read again.
+    pub fn take_resumes(&self) -> BTreeSet<i32> {
+        if !self.health.resumes_asked.load(Ordering::Relaxed) {
+            return BTreeSet::new();
+        }
+        let mut board = self.health.board();
+        let mut asked = BTreeSet::new();
+        for health in board.values_mut().filter(|health| health.lane == self.lane && health.resume_asked) {
+            health.resume_asked = false;
+            asked.insert(health.partition);
+        }
+        let others = board.values().any(|health| health.resume_asked);
+        self.health.resumes_asked.store(others, Ordering::Relaxed);
+        asked
     }
 
     fn state(&self) -> &Lane {

@@ -7,7 +7,7 @@ use assize::records::UserFeatures;
 use crate::exposition::Exposition;
 
 /// Every family, with its type.
-const FAMILIES: [(&str, &str); 21] = [
+const FAMILIES: [(&str, &str); 22] = [
     ("assize_build", "info"),
     ("assize_dead_letters", "counter"),
     ("assize_dedup_restore_seconds", "histogram"),
@@ -25,6 +25,7 @@ const FAMILIES: [(&str, &str); 21] = [
     ("assize_predictions", "counter"),
     ("assize_rebalances", "counter"),
     ("assize_records", "counter"),
+    ("assize_schema_lookups", "counter"),
     ("assize_stage_seconds", "histogram"),
     ("assize_transaction_records", "histogram"),
     ("assize_transaction_seconds", "histogram"),
@@ -233,6 +234,7 @@ fn what_can_be_known_beforehand_starts_at_zero() {
         "assize_stage_seconds_count{stage=\"dedup\"}",
         "assize_rebalances_total{kind=\"lost\"}",
         "assize_feature_cache_lookups_total{origin=\"unknown\"}",
+        "assize_schema_lookups_total{result=\"outage\"}",
     ] {
         assert_eq!(seen.value(sample), 0.0, "{sample}");
     }

@@ -1,6 +1,7 @@
-//! The operations endpoint: `/metrics`, `/livez`, `/readyz`. No authentication: bind it to loopback or to a network
-//! that only operations reach.
+//! The operations endpoint: `/metrics`, `/livez`, `/readyz`, and `/partitions` with the ones that wait. Who may ask what:
+//! [`Access`].
 
+mod access;
 mod listener;
 
 use std::io;
@@ -8,17 +9,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::health::Health;
+use super::health::{Health, Resume};
 use super::metrics::{self, Metrics};
+pub use access::Access;
 use listener::{BoundedListener, CONNECTION_AGE_MAX, CONNECTIONS_MAX};
 
 /// Why the endpoint could not start.
@@ -50,6 +54,7 @@ impl HttpServer {
     /// from a task of that runtime.
     pub fn start(
         address: SocketAddr,
+        access: Access,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         runtime: &Handle,
@@ -60,7 +65,7 @@ impl HttpServer {
             io::Result::Ok((listener, address))
         });
         let (listener, bound) = bound.map_err(|source| HttpError { address, source })?;
-        let service = router(Sources { metrics, health });
+        let service = router(Sources { metrics, health }, access);
         let task = runtime.spawn(async move {
             let listener = BoundedListener::new(listener, CONNECTIONS_MAX, CONNECTION_AGE_MAX);
             // axum's serve never returns an error: the listener retries accepting by itself.
@@ -82,12 +87,16 @@ impl Drop for HttpServer {
     }
 }
 
-fn router(sources: Sources) -> Router {
+/// Every route added here, whatever its path and method, is behind the layer.
+fn router(sources: Sources, access: Access) -> Router {
     Router::new()
         .route("/metrics", get(exposition))
         .route("/livez", get(liveness))
         .route("/readyz", get(readiness))
+        .route("/partitions", get(partitions))
+        .route("/partitions/{partition}/resume", post(resume))
         .with_state(sources)
+        .layer(from_fn_with_state(access, access::check))
 }
 
 async fn exposition(State(sources): State<Sources>) -> Response {
@@ -107,13 +116,34 @@ async fn readiness(State(sources): State<Sources>) -> Response {
     answer(missing.is_empty(), json!({ "ready": missing.is_empty(), "not_ready": missing }))
 }
 
+async fn partitions(State(sources): State<Sources>) -> Response {
+    answer(true, json!({ "partitions": sources.health.partitions() }))
+}
+
+async fn resume(State(sources): State<Sources>, partition: Result<Path<i32>, PathRejection>) -> Response {
+    let Ok(Path(partition)) = partition else {
+        let told = "a partition is a number: see /partitions";
+        return respond(StatusCode::BAD_REQUEST, json!({ "partition": null, "told": told }));
+    };
+    let (status, told) = match sources.health.resume(partition) {
+        Resume::Asked => (StatusCode::ACCEPTED, "its lane reads it again within a moment"),
+        Resume::NotPaused => (StatusCode::CONFLICT, "it does not pause for dead letters"),
+        Resume::NotHere => (StatusCode::NOT_FOUND, "this process does not own it: ask the others"),
+    };
+    respond(status, json!({ "partition": partition, "told": told }))
+}
+
 fn answer(good: bool, body: serde_json::Value) -> Response {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    respond(if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
+}
+
+fn respond(status: StatusCode, body: serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::time::{Duration, Instant};
 
     use super::super::health::STALL_SECONDS_MAX;
@@ -126,5 +156,25 @@ mod tests {
         assert_eq!(liveness(State(sources.clone())).await.status(), StatusCode::SERVICE_UNAVAILABLE);
         sources.health.lane(0).progress();
         assert_eq!(liveness(State(sources)).await.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn what_is_no_partition_is_refused_in_json() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (metrics, health) = (Metrics::new(), Health::new(1));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = HttpServer::start(any, Access::default(), metrics, health, runtime.handle()).unwrap();
+        for (partition, status) in [("abc", 400), ("99999999999", 400), ("%ff", 400), ("7", 404)] {
+            let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let request = format!("POST /partitions/{partition}/resume HTTP/1.1\r\nhost: localhost\r\n");
+            stream.write_all(format!("{request}connection: close\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            let body = answer.split_once("\r\n\r\n").unwrap().1;
+            let body: serde_json::Value = serde_json::from_str(body).expect(&answer);
+            assert!(body["told"].is_string(), "{answer}");
+        }
     }
 }

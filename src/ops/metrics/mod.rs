@@ -33,6 +33,9 @@ pub use model::{MODEL_SERIES_MAX, ModelMetrics};
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Why a partition is held: for its schema id, or for its dead letters.
+pub const HELD: [&str; 2] = ["schema", "dead_letters"];
+
 /// Label names with values. Made when a series is first used, never per message.
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -58,6 +61,7 @@ pub struct Metrics {
     transaction_seconds: Histogram,
     transaction_records: Histogram,
     consumer_lag: Family<Labels, Gauge>,
+    partition_held: Family<Labels, Gauge>,
     rebalances: Family<Labels, Counter>,
     dedup_window_seconds: Family<Labels, Gauge<f64, AtomicU64>>,
     dedup_window_keys: Family<Labels, Gauge>,
@@ -66,6 +70,7 @@ pub struct Metrics {
     store_seconds: Histograms,
     contract_violations: Family<Labels, Counter>,
     breaker_state: Gauge,
+    schema_lookups: Family<Labels, Counter>,
 }
 
 /// What a rebalance did to a lane.
@@ -77,6 +82,21 @@ pub enum Rebalance {
     Revoked,
     /// Partitions were taken without asking.
     Lost,
+}
+
+/// What a look-up of a schema id brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaLookup {
+    /// The registry gave a schema.
+    Known,
+    /// The registry did not, and one kept on disk is taken.
+    Disk,
+    /// The registry says that there is none.
+    NotFound,
+    /// The registry gave one that cannot be read.
+    Unreadable,
+    /// The registry gave no answer that says anything about the id.
+    Outage,
 }
 
 impl Metrics {
@@ -110,6 +130,11 @@ impl Metrics {
                 "Records from the committed offset to the end",
                 Family::default(),
             ),
+            partition_held: all.add(
+                "partition_held",
+                "1 while a partition waits and the others go on, by reason",
+                Family::default(),
+            ),
             rebalances: all.add("rebalances", "Rebalances that touched a lane, by what they did", Family::default()),
             dedup_window_seconds: all.add_seconds(
                 "dedup_window",
@@ -130,11 +155,15 @@ impl Metrics {
                 "Breaker: 0 closed, 1 half open, 2 open",
                 Gauge::default(),
             ),
+            schema_lookups: all.add("schema_lookups", "Look-ups of schema ids by result", Family::default()),
             registry: all.0,
         };
         // Series are made when looked up: these then start at zero, and a rate sees their first increment.
         for kind in [Rebalance::Assigned, Rebalance::Revoked, Rebalance::Lost] {
             drop(metrics.rebalances.get_or_create(&labels([("kind", kind.label())])));
+        }
+        for result in SchemaLookup::ALL {
+            drop(metrics.schema_lookups.get_or_create(&labels([("result", result.label())])));
         }
         let metrics = Arc::new(metrics);
         drop(metrics.lane());
@@ -153,6 +182,14 @@ impl Metrics {
         self.consumer_lag.get_or_create(&topic_partition(topic, partition)).set(lag);
     }
 
+    /// Why a partition is held, one of [`HELD`], or none.
+    pub fn set_held(&self, topic: &str, partition: i32, reason: Option<&str>) {
+        for known in HELD {
+            let held = i64::from(reason == Some(known));
+            self.partition_held.get_or_create(&held_labels(topic, partition, known)).set(held);
+        }
+    }
+
     /// How far back the dedup window of a partition reaches, and how many identities it holds.
     pub fn set_dedup_window(&self, partition: i32, reach: Duration, keys: usize) {
         let labels = labels([("partition", &partition.to_string())]);
@@ -163,6 +200,9 @@ impl Metrics {
     /// Drops the series of a partition that went to another lane or process: a stale gauge misleads.
     pub fn forget_partition(&self, topic: &str, partition: i32) {
         self.consumer_lag.remove(&topic_partition(topic, partition));
+        for reason in HELD {
+            self.partition_held.remove(&held_labels(topic, partition, reason));
+        }
         let labels = labels([("partition", &partition.to_string())]);
         self.dedup_window_seconds.remove(&labels);
         self.dedup_window_keys.remove(&labels);
@@ -173,9 +213,28 @@ impl Metrics {
         self.dedup_restore_seconds.observe(elapsed.as_secs_f64());
     }
 
+    /// A schema id was looked up: in the registry, or on disk in its place.
+    pub fn schema_lookup(&self, result: SchemaLookup) {
+        self.schema_lookups.get_or_create(&labels([("result", result.label())])).inc();
+    }
+
     /// The group changed what a lane owns.
     pub fn rebalanced(&self, what: Rebalance) {
         self.rebalances.get_or_create(&labels([("kind", what.label())])).inc();
+    }
+}
+
+impl SchemaLookup {
+    const ALL: [Self; 5] = [Self::Known, Self::Disk, Self::NotFound, Self::Unreadable, Self::Outage];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Disk => "disk",
+            Self::NotFound => "not_found",
+            Self::Unreadable => "unreadable",
+            Self::Outage => "outage",
+        }
     }
 }
 
@@ -198,6 +257,10 @@ impl fmt::Debug for Metrics {
 fn build() -> Labels {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     labels([("version", env!("CARGO_PKG_VERSION")), ("profile", profile)])
+}
+
+fn held_labels(topic: &str, partition: i32, reason: &str) -> Labels {
+    labels([("topic", topic), ("partition", &partition.to_string()), ("reason", reason)])
 }
 
 fn topic_partition(topic: &str, partition: i32) -> Labels {
