@@ -58,7 +58,11 @@
 //! - [`failpoint`]: crashes and bugs that tests ask for
 //! - [`send`]: an upstream producer
 //! - [`audit`]: the outputs held against the input: lost, duplicated, unexpected, torn, out of order
+//! - [`tail`]: topics as people and the audit read them
+//! - [`dlq`]: dead letters, listed, counted and reported upstream
+//! - [`watch`]: records decoded, as they come
 //! - [`demo`]: labelled messages without services
+//! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
 pub mod cli;
@@ -68,6 +72,8 @@ pub mod config;
 pub mod decision;
 pub mod dedup;
 pub mod demo;
+pub mod dlq;
+pub mod doctor;
 pub mod failpoint;
 pub mod failure;
 pub mod fault;
@@ -83,3 +89,5 @@ pub mod records;
 pub mod send;
 pub mod service;
 pub mod stream;
+pub mod tail;
+pub mod watch;

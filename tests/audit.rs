@@ -18,7 +18,7 @@ use std::{process::Output, time::Duration};
 use assize::{
     codec::RecordWriter,
     dedup::Identity,
-    records::{Message, Prediction, Verdict, schema},
+    records::{Message, Prediction, Verdict},
     stream::{
         Topic,
         kafka::{base, reader},
@@ -80,14 +80,14 @@ struct Scribe<'a> {
 impl<'a> Scribe<'a> {
     fn new(sandbox: &'a Sandbox, partitions: i32) -> Self {
         let ids = &sandbox.config.schemas.ids;
-        let verdicts = RecordWriter::try_new(ids.verdict, schema::VERDICT).unwrap();
-        let predictions = RecordWriter::try_new(ids.prediction, schema::PREDICTION).unwrap();
+        let verdicts = RecordWriter::new(ids.verdict);
+        let predictions = RecordWriter::new(ids.prediction);
         Self { sandbox, partitions, verdicts, predictions }
     }
 
     fn write_input(&self) {
         let producer: BaseProducer = base(&self.sandbox.config.kafka).create().unwrap();
-        let writer = RecordWriter::try_new(self.sandbox.config.schemas.ids.message, schema::MESSAGE).unwrap();
+        let writer = RecordWriter::new(self.sandbox.config.schemas.ids.message);
         for partition in 0..self.partitions {
             for offset in 0..6 {
                 let (user_id, message_id) = input(partition, offset);
@@ -97,7 +97,7 @@ impl<'a> Scribe<'a> {
                     let example = include_str!("../schemas/examples/message.json");
                     let message = Message { message_id, user_id, ..serde_json::from_str(example).unwrap() };
                     let mut value = Vec::new();
-                    writer.write(&message, &mut value).unwrap();
+                    writer.write(&message, &mut value);
                     (user_id.to_string(), value)
                 };
                 let topic = &self.sandbox.config.topics.messages;
@@ -148,7 +148,7 @@ impl<'a> Scribe<'a> {
             ..serde_json::from_str(example).unwrap()
         };
         let mut value = Vec::new();
-        self.verdicts.write(&verdict, &mut value).unwrap();
+        self.verdicts.write(&verdict, &mut value);
         value
     }
 
@@ -162,7 +162,7 @@ impl<'a> Scribe<'a> {
             ..serde_json::from_str(example).unwrap()
         };
         let mut value = Vec::new();
-        self.predictions.write(&prediction, &mut value).unwrap();
+        self.predictions.write(&prediction, &mut value);
         value
     }
 

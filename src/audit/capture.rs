@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{
-    AuditError,
-    log::{Log, Span},
-};
+use super::AuditError;
 use crate::{
     config::Config,
     stream::kafka::topics::{self, Role},
+    tail::{Log, Span},
 };
 
 /// What was captured of one partition.
@@ -48,7 +46,7 @@ impl Captured {
     /// Offsets to read.
     pub(super) fn offsets(&self) -> u64 {
         let spans = self.outputs.iter().map(CapturedOutput::readable).chain([self.input]);
-        spans.map(|span| (span.end - span.low).max(0) as u64).sum()
+        spans.map(|span| span.offsets()).sum()
     }
 }
 

@@ -104,9 +104,9 @@ impl Heads<'_> {
     fn reader(&self, id: u32) -> Result<Option<Arc<RecordReader>>, AuditError> {
         let deadline = Instant::now() + REGISTRY_MS_MAX;
         loop {
-            match self.0.reader(id) {
+            match self.0.reader(id, &mut ASK_AGAIN_MS.clone()) {
                 Lookup::Known(reader) => return Ok(Some(reader)),
-                Lookup::Unknown => return Ok(None),
+                Lookup::Unknown | Lookup::Unreadable => return Ok(None),
                 Lookup::Away if Instant::now() > deadline => return Err(AuditError::Registry(id)),
                 Lookup::Away => thread::sleep(ASK_AGAIN_MS),
             }
@@ -154,9 +154,10 @@ fn key_and_revision(message: &BorrowedMessage<'_>) -> Option<(Option<String>, i3
     Some((key, revision.unwrap_or_default()))
 }
 
-fn each_header(message: &BorrowedMessage<'_>, each: impl FnMut(&str, Option<&[u8]>)) {
+fn each_header(message: &BorrowedMessage<'_>, mut each: impl FnMut(&str, Option<&[u8]>)) {
     if let Some(headers) = message.headers() {
-        for_each_header(headers, each);
+        // Every name of ours is UTF-8.
+        for_each_header(headers, |name, value| str::from_utf8(name).into_iter().for_each(|name| each(name, value)));
     }
 }
 

@@ -23,13 +23,12 @@ mod finding;
 mod heads;
 mod judge;
 mod ledger;
-mod log;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use rdkafka::{Message as _, error::KafkaError};
+use rdkafka::Message as _;
 use serde::Serialize;
 
 use crate::{
@@ -37,10 +36,10 @@ use crate::{
     config::{AutoOffsetReset, Config, Topics},
     dedup::WindowLimits,
     stream::kafka::topics::TopicsError,
+    tail::{Log, TailError, TopicReader},
 };
 use capture::{Captured, CapturedOutput, capture};
 use heads::{Heads, Output, dead_letter, hash_bytes};
-use log::{Log, TopicReader};
 
 pub use finding::{Counts, Finding, Findings, Kind};
 pub use judge::{Bounds, Ids, Judge, Tally};
@@ -83,32 +82,12 @@ pub struct Report {
 /// Why the audit cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// A setting was refused.
-    #[error("the Kafka client cannot be built; check the section [kafka.librdkafka] of the config")]
-    Client(#[source] KafkaError),
-    /// The broker.
-    #[error("{doing} failed; check kafka.bootstrap_servers and that Kafka runs")]
-    Kafka {
-        /// What was asked for.
-        doing: &'static str,
-        /// Why.
-        #[source]
-        source: KafkaError,
-    },
-    /// No such topic.
-    #[error("topic {0} does not exist; see `assize topics check`")]
-    NoTopic(String),
+    /// A topic.
+    #[error(transparent)]
+    Tail(#[from] TailError),
     /// The settings of the topics.
     #[error(transparent)]
     Topics(#[from] TopicsError),
-    /// A partition that cannot be read.
-    #[error("partition {partition} of {topic} gave nothing for 30 s; check that its leader is up")]
-    Silent {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-    },
     /// The registry is away.
     #[error("the schema registry did not give schema {0} within 60 s; check schemas.registry")]
     Registry(u32),
@@ -186,10 +165,11 @@ impl Auditor<'_> {
         let sources = self.outputs(&mut ledger, &mut progress)?;
         let mut judge = ledger.close(self.bounds(sources));
         let Captured { partition, input, .. } = *self.captured;
-        self.readers.messages.read(partition, input, |message| {
+        let mut messages = self.readers.messages.read(&[(partition, input)])?;
+        while let Some(message) = messages.next()? {
             progress();
-            judge.input(message.offset(), hash_bytes(message), || self.heads.message(message))
-        })?;
+            judge.input(message.offset(), hash_bytes(&message), || self.heads.message(&message))?;
+        }
         Ok(judge.finish())
     }
 
@@ -200,34 +180,34 @@ impl Auditor<'_> {
         let mut sources = [Sources::default(); 3];
 
         self.open_transaction(ledger, &topics.verdicts, verdicts);
-        self.readers.verdicts.read(*partition, verdicts.readable(), |message| {
+        let mut records = self.readers.verdicts.read(&[(*partition, verdicts.readable())])?;
+        while let Some(message) = records.next()? {
             progress();
-            if let Some(verdict) = self.mine(ledger, "verdict", message.offset(), self.heads.verdict(message)?) {
+            if let Some(verdict) = self.mine(ledger, "verdict", message.offset(), self.heads.verdict(&message)?) {
                 sources[0].add(verdict.source);
                 ledger.verdict(verdict);
             }
-            Ok(())
-        })?;
+        }
         self.open_transaction(ledger, &topics.predictions, predictions);
-        self.readers.predictions.read(*partition, predictions.readable(), |message| {
+        let mut records = self.readers.predictions.read(&[(*partition, predictions.readable())])?;
+        while let Some(message) = records.next()? {
             progress();
-            let output = self.heads.prediction(message)?;
+            let output = self.heads.prediction(&message)?;
             if let Some(prediction) = self.mine(ledger, "prediction", message.offset(), output) {
                 sources[1].add(prediction.source);
                 ledger.prediction(prediction);
             }
-            Ok(())
-        })?;
+        }
         self.open_transaction(ledger, &topics.dead_letters, letters);
-        self.readers.dead_letters.read(*partition, letters.readable(), |message| {
+        let mut records = self.readers.dead_letters.read(&[(*partition, letters.readable())])?;
+        while let Some(message) = records.next()? {
             progress();
-            let output = dead_letter(message, &topics.messages);
+            let output = dead_letter(&message, &topics.messages);
             if let Some(letter) = self.mine(ledger, "dead letter", message.offset(), output) {
                 sources[2].add(letter.source);
                 ledger.dead_letter(letter);
             }
-            Ok(())
-        })?;
+        }
         Ok(sources.map(|sources| sources.0))
     }
 

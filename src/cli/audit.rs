@@ -5,13 +5,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{ConfigArg, progress_bar, table::table};
+use super::{ConfigArg, output::print, progress_bar, table::table};
 use crate::{
     audit::{self, AuditError, Counts, Finding, Kind, Options, Partition, Report, Tally},
-    codec::Schemas,
+    codec::{Schemas, limit_allocations},
     failure::Failure,
     fault::Exit,
     service,
+    stream::kafka::ConnectError,
+    tail::TailError,
 };
 
 /// What `assize audit` takes.
@@ -65,6 +67,7 @@ impl Args {
     /// [`Failure`] with [`Exit::Config`], or [`Exit::Unavailable`] when the topics cannot be read.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let config = self.config.load()?;
+        limit_allocations();
         let runtime = service::runtime()?;
         let schemas =
             Schemas::try_new(&config.schemas, runtime.handle()).map_err(|error| Failure::new(Exit::Config, error))?;
@@ -77,17 +80,17 @@ impl Args {
         });
         bar.finish_and_clear();
         let report = report.map_err(|error| Failure::new(exit(&error), error))?;
-        match self.format {
-            Format::Table => print!("{}", as_table(&report)),
-            Format::Json => print!("{}", as_json(&report)),
-        }
+        print(&match self.format {
+            Format::Table => as_table(&report),
+            Format::Json => as_json(&report),
+        })?;
         Ok(if report.findings.counts.total() == 0 { Exit::Done } else { Exit::Failed })
     }
 }
 
 fn exit(error: &AuditError) -> Exit {
     match error {
-        AuditError::Client(_) => Exit::Config,
+        AuditError::Tail(TailError::Client(_) | TailError::Connect(ConnectError::Client(_))) => Exit::Config,
         _ => Exit::Unavailable,
     }
 }

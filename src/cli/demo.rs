@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::progress_bar;
+use super::{output::print, progress_bar};
 use crate::{
     demo::Demo,
     failure::Failure,
@@ -42,6 +42,6 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         shown.set_position(done);
     });
     bar.finish_and_clear();
-    println!("{}", report?);
+    print(&format!("{}\n", report?))?;
     Ok(Exit::Done)
 }

@@ -16,7 +16,10 @@ use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::output::reader_left;
 use crate::{
+    failure::Failure,
+    fault::Exit,
     features::{
         contract::{Contract, Feature},
         store::user_values,
@@ -96,7 +99,17 @@ struct Exported {
 }
 
 /// Runs the command.
-pub(super) fn run(args: Args) -> Result<()> {
+///
+/// # Errors
+/// [`Failure`] with [`Exit::Failed`].
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    match written_by(args) {
+        Err(error) if !reader_left(&error) => Err(error.into()),
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn written_by(args: Args) -> Result<()> {
     match args.command {
         Command::Export(Export { input, format: Format::Ndjson, with_text }) => {
             let file = File::open(&input).with_context(|| format!("{} cannot be opened", input.display()))?;

@@ -2,11 +2,16 @@
 
 mod audit;
 mod demo;
+mod dlq;
+mod doctor;
 mod features;
+mod output;
 mod run;
+mod schema;
 mod send;
 mod table;
 mod topics;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -39,14 +44,22 @@ pub enum Command {
     Audit(audit::Args),
     /// Judge labelled messages from a file, with no services at all.
     Demo(demo::Args),
+    /// Look at dead letters: list, show, count, report upstream; and what their codes mean.
+    Dlq(dlq::Args),
+    /// Is everything there that the configuration names, and what to do if not?
+    Doctor(doctor::Args),
     /// Features for training, and the contract that names them.
     Features(features::Args),
     /// Judge the messages of a topic, exactly once, until SIGTERM.
     Run(run::Args),
+    /// Print our schemas, register them, or check one that a producer proposes.
+    Schema(schema::Args),
     /// Send messages to the input topic, as an upstream producer would.
     Send(send::Args),
     /// Make or check the topics.
     Topics(topics::Args),
+    /// See verdicts, predictions, dead letters or messages, decoded, as they come or from earlier on.
+    Watch(watch::Args),
 }
 
 /// Where the configuration is.
@@ -79,10 +92,14 @@ impl Cli {
         match self.command {
             Command::Audit(args) => args.run(),
             Command::Demo(args) => demo::run(args),
-            Command::Features(args) => features::run(args).map(|()| Exit::Done).map_err(Failure::from),
+            Command::Dlq(args) => args.run(),
+            Command::Features(args) => features::run(args),
+            Command::Doctor(args) => args.run(),
             Command::Run(args) => run::run(&args),
+            Command::Schema(args) => args.run(),
             Command::Send(args) => args.run(),
             Command::Topics(args) => args.run(),
+            Command::Watch(args) => args.run(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     fault::Exit,
     send::{self, Format, Options, PublishError, SendError, Summary},
     service,
+    stream::kafka::ConnectError,
 };
 
 /// What `assize send` takes.
@@ -102,7 +103,7 @@ fn exit(error: &SendError) -> Exit {
     match error {
         SendError::Repeat(_) => Exit::Usage,
         SendError::Read { .. } | SendError::BadLine { .. } => Exit::Failed,
-        SendError::Publish(PublishError::Client(_)) => Exit::Config,
+        SendError::Publish(PublishError::Client(_) | PublishError::Connect(ConnectError::Client(_))) => Exit::Config,
         SendError::Publish(PublishError::Stopped(_)) => Exit::Failed,
         SendError::Publish(_) => Exit::Unavailable,
     }

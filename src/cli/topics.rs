@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{ConfigArg, table::table};
+use super::{ConfigArg, output::print, table::table};
 use crate::{
     failure::Failure,
     fault::Exit,
@@ -62,10 +62,10 @@ impl Args {
             }
         };
         let found = topics::describe(&config).map_err(unavailable)?;
-        print!("{}", show(&found, &made));
         let mut findings = topics::findings(&config, &found);
         findings.extend(other_partitions(&found, wanted));
-        findings.iter().for_each(|finding| println!("{finding}"));
+        let findings_text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        print(&(show(&found, &made) + &findings_text))?;
         Ok(if findings.is_empty() { Exit::Done } else { Exit::Unavailable })
     }
 }
