@@ -28,13 +28,30 @@ pub fn kafka() -> String {
     env::var("ASSIZE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:19092".into())
 }
 
+/// Folder of Kafka's jars, from `ASSIZE_TEST_JARS`: for brokers and Java clients of a test's own.
+pub fn jars() -> PathBuf {
+    env::var_os("ASSIZE_TEST_JARS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("run/lib/kafka"), PathBuf::from)
+}
+
+/// tests/clients/client.py with one of its commands, in the environment that `ASSIZE_TEST_CLIENTS_PYTHON` names.
+pub fn python_client(command: &str) -> Command {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let python =
+        env::var_os("ASSIZE_TEST_CLIENTS_PYTHON").map_or_else(|| root.join("run/clients/bin/python"), PathBuf::from);
+    let mut client = Command::new(python);
+    client.arg("-Wignore").arg(root.join("tests/clients/client.py")).arg(command);
+    client
+}
+
 /// The built binary, without any setting of Assize in its environment.
 pub fn assize(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_assize"));
     env::vars().filter(|(name, _)| name.starts_with("ASSIZE_")).for_each(|(name, _)| {
         command.env_remove(name);
     });
-    command.args(args);
+    // What it keeps of a registry stays in the checkout.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).args(args);
     command
 }
 
