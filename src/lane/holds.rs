@@ -4,7 +4,7 @@
 //!             ┌─ a record has a schema id that is not known yet ─► held until it is known, or confirmed unknown ─┐
 //!  reading ───┤                                                                                                  ├─► reading
 //!             └─ mostly dead letters ─► held 30 s ─► probe: one chunk ─ good ────────────────────────────────────┘
-//!                                          ▲            │ bad, or nothing but
+//!                                          ▲            │ mostly dead letters again
 //!                                          └─ twice as long, at most 5 min
 //! ```
 //!
@@ -94,6 +94,10 @@ impl Holds {
     /// Of `judged`, those whose probe is taken now: one chunk decides, so they are held until it is committed.
     pub(super) fn take_probes(&mut self, judged: impl Iterator<Item = i32>) -> Vec<i32> {
         let mut taken = Vec::new();
+        // Nearly always none does, and then nothing is done per record.
+        if !self.partitions.values().any(|state| state.storm.is_probing()) {
+            return taken;
+        }
         for partition in judged {
             let probes =
                 self.partitions.get(&partition).is_some_and(|state| state.storm.is_probing() && state.hold.is_none());
