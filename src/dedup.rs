@@ -15,7 +15,10 @@ use std::{
 };
 
 use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 use sha2::{Digest, Sha256};
+
+use crate::hash;
 
 /// (user id, key, revision) of a message, as the first 16 bytes of
 /// SHA-256(user id big-endian 8 bytes, revision big-endian 4 bytes, key UTF-8). In hex it is the `verdict_id`.
@@ -43,6 +46,11 @@ impl Identity {
         u128::from_str_radix(text, 16).ok().map(|bits| Self(bits.to_be_bytes()))
     }
 
+    /// As a `verdict_id`, UTF-8: 32 lower-case hex digits.
+    pub fn hex(self) -> [u8; 32] {
+        hash::hex(self.0)
+    }
+
     /// It is a hash already.
     fn hash(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -52,7 +60,7 @@ impl Identity {
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 
@@ -199,7 +207,7 @@ impl Window {
 #[derive(Default)]
 pub struct Pending {
     entries: Vec<(i32, Entry)>,
-    index: HashMap<(i32, Identity), usize, rustc_hash::FxBuildHasher>,
+    index: HashMap<(i32, Identity), usize, FxBuildHasher>,
 }
 
 impl Pending {
@@ -221,18 +229,24 @@ impl Pending {
     pub fn into_entries(self) -> Vec<(i32, Entry)> {
         self.entries
     }
+
+    /// The same, but keeps the memory for another transaction.
+    pub fn drain(&mut self) -> impl Iterator<Item = (i32, Entry)> {
+        self.index.clear();
+        self.entries.drain(..)
+    }
 }
 
 /// The windows of the partitions that a lane holds.
 pub struct Windows {
     limits: WindowLimits,
-    by_partition: HashMap<i32, Window>,
+    by_partition: HashMap<i32, Window, FxBuildHasher>,
 }
 
 impl Windows {
     /// No partition yet.
     pub fn new(limits: WindowLimits) -> Self {
-        Self { limits, by_partition: HashMap::new() }
+        Self { limits, by_partition: HashMap::default() }
     }
 
     /// The limits of every window.

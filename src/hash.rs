@@ -1,7 +1,7 @@
 //! Keyed hashes: what stands for a text or a user in verdicts, predictions and logs. Unkeyed hashes of things that can
 //! be guessed can be reversed; HMAC-SHA-256 (RFC 2104) under a secret key cannot. The key's id travels beside them.
 
-use std::{collections::BTreeMap, fmt};
+use std::{array, collections::BTreeMap, fmt};
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox};
@@ -112,6 +112,15 @@ fn first_half(hash: &[u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&hash[..16]);
     half
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: [u8; 16]) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    array::from_fn(|place| {
+        let byte = bytes[place / 2];
+        DIGITS[usize::from(if place % 2 == 0 { byte >> 4 } else { byte & 15 })]
+    })
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
+    Cursor,
     datum::Datum,
     json::JsonReader,
     shape::{DEPTH_MAX, Shape},
     wire,
 };
-use crate::intake::Reject;
+use crate::{intake::Reject, records::Message};
 
 /// Largest single allocation the decoder makes on the word of a length in the data, bytes.
 const ALLOCATION_BYTES_MAX: usize = 32 << 20;
@@ -112,6 +113,8 @@ pub struct RecordReader {
     reader: GenericDatumReader<'static>,
     /// As its writer published it.
     schema: String,
+    /// Whether that is how our own messages are written.
+    writes_our_messages: bool,
     /// Made when it is first asked for; none when the schema allows none.
     json: OnceLock<Option<JsonReader>>,
 }
@@ -124,12 +127,13 @@ impl RecordReader {
     }
 
     fn with(schema: &str, read_as: &str) -> Result<Self, CodecError> {
+        let writes_our_messages = Schema::parse_str(schema).is_ok_and(|schema| Message::is_written_by(&schema));
         let (read_as, shape) = parse(read_as)?;
         let reader = GenericDatumReader::builder(read_as)
             .human_readable(false)
             .build()
             .map_err(|error| CodecError::Parse(Box::new(error)))?;
-        Ok(Self { shape, reader, schema: schema.to_owned(), json: OnceLock::new() })
+        Ok(Self { shape, reader, schema: schema.to_owned(), writes_our_messages, json: OnceLock::new() })
     }
 
     /// A reader for structs that leave out fields of the schema, or that do not know those its writer added; fields
@@ -152,6 +156,27 @@ impl RecordReader {
         let mut rest = datum;
         let record = self.reader.read_deser(&mut rest).map_err(|_| Reject::Undecodable)?;
         if rest.is_empty() { Ok(record) } else { Err(Reject::TrailingBytes) }
+    }
+
+    /// Reads one message, as [`Self::read`] does, but several times faster where its writer has our published schema.
+    ///
+    /// # Errors
+    /// [`Reject::Undecodable`] or [`Reject::TrailingBytes`].
+    pub fn read_message(&self, datum: &[u8]) -> Result<Message, Reject> {
+        if !self.writes_our_messages {
+            return self.read(datum);
+        }
+        let mut cursor = Cursor::new(datum);
+        let message = Message::decode(&mut cursor).ok_or(Reject::Undecodable)?;
+        if cursor.is_at_end() { Ok(message) } else { Err(Reject::TrailingBytes) }
+    }
+
+    /// Whether the lengths and counts in a datum can be true: what [`Self::read`] asks first.
+    ///
+    /// # Errors
+    /// [`Reject::Undecodable`].
+    pub fn check(&self, datum: &[u8]) -> Result<(), Reject> {
+        self.shape.check(datum)
     }
 
     /// Reads one datum, whatever its schema, for people to look at: unions as what they hold, bytes as hex.

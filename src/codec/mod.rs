@@ -10,6 +10,7 @@
 //! ```
 
 mod avro;
+mod cursor;
 mod datum;
 mod json;
 mod proposal;
@@ -18,6 +19,7 @@ mod shape;
 pub mod wire;
 
 pub use avro::{CodecError, RecordReader, RecordWriter, limit_allocations};
+pub(crate) use cursor::Cursor;
 pub use datum::Datum;
 pub(crate) use datum::{record, symbols};
 pub use proposal::{Field, Proposal, Status};

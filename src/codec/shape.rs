@@ -16,7 +16,7 @@ use apache_avro::{
     schema::{InnerDecimalSchema, Name, UuidSchema},
 };
 
-use super::CodecError;
+use super::{CodecError, Cursor};
 use crate::intake::Reject;
 
 /// Levels of a schema, inside the records that it names too: decoding takes stack for each.
@@ -56,7 +56,7 @@ impl Shape {
     /// [`Reject::Undecodable`] when a length or a count goes beyond the bytes; everything else is left to the decoder.
     pub(super) fn check(&self, datum: &[u8]) -> Result<(), Reject> {
         let values = datum.len().saturating_mul(VALUES_PER_BYTE_MAX).saturating_add(VALUES_EXTRA_MAX);
-        Walk { nodes: &self.nodes, rest: datum, values }.pass(self.root).ok_or(Reject::Undecodable)
+        Walk { nodes: &self.nodes, cursor: Cursor::new(datum), values }.pass(self.root).ok_or(Reject::Undecodable)
     }
 }
 
@@ -143,7 +143,7 @@ impl Builder {
 /// Passes over a datum; none where it cannot be true.
 struct Walk<'a> {
     nodes: &'a [Node],
-    rest: &'a [u8],
+    cursor: Cursor<'a>,
     /// How many more values may come.
     values: usize,
 }
@@ -153,57 +153,26 @@ impl Walk<'_> {
         self.values = self.values.checked_sub(1)?;
         let nodes = self.nodes;
         match &nodes[node] {
-            Node::Varint => self.varint().map(drop),
-            Node::Sized => self.sized(),
-            Node::Bytes(count) => self.bytes(*count),
+            Node::Varint => self.cursor.long().map(drop),
+            Node::Sized => self.cursor.sized().map(drop),
+            Node::Bytes(count) => self.cursor.bytes(*count).map(drop),
             Node::Array(items) => self.blocks(|walk| walk.pass(*items)),
-            Node::Map(values) => self.blocks(|walk| walk.sized().and_then(|()| walk.pass(*values))),
+            Node::Map(values) => self.blocks(|walk| walk.cursor.sized().and_then(|_| walk.pass(*values))),
             Node::Union(variants) => {
-                let position = usize::try_from(self.varint()?).ok()?;
+                let position = usize::try_from(self.cursor.long()?).ok()?;
                 self.pass(*variants.get(position)?)
             }
             Node::Record(fields) => fields.iter().try_for_each(|field| self.pass(*field)),
         }
     }
 
-    /// Blocks of items, each with its count; before a negative one's items stands their size, which is of no use here.
     fn blocks(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         loop {
-            let count = self.varint()?;
-            if count == 0 {
-                return Some(());
-            }
-            if count < 0 {
-                self.varint()?;
-            }
-            for _ in 0..count.unsigned_abs() {
-                item(self)?;
+            match self.cursor.block()? {
+                0 => return Some(()),
+                count => (0..count).try_for_each(|_| item(self))?,
             }
         }
-    }
-
-    fn sized(&mut self) -> Option<()> {
-        let count = usize::try_from(self.varint()?).ok()?;
-        self.bytes(count)
-    }
-
-    fn bytes(&mut self, count: usize) -> Option<()> {
-        self.rest = self.rest.get(count..)?;
-        Some(())
-    }
-
-    /// A zigzag number of at most ten bytes.
-    fn varint(&mut self) -> Option<i64> {
-        let mut number = 0_u64;
-        for shift in (0..70).step_by(7) {
-            let (&byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed());
-            }
-        }
-        None
     }
 }
 

@@ -88,6 +88,11 @@ impl FeatureTransformer {
         &self.contract
     }
 
+    /// What makes the term weights.
+    pub fn vectorizer(&self) -> &Vectorizer {
+        &self.vectorizer
+    }
+
     /// Columns of a row: numeric features, then terms.
     pub fn width(&self) -> usize {
         self.numeric() + self.vectorizer.columns()

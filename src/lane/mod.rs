@@ -76,6 +76,8 @@ pub struct Lane<'a, S> {
     rebuilds_seen: u64,
     /// Faults since the last commit.
     faults: u32,
+    /// The last committed batch, for its memory.
+    spare: Option<Batch>,
     gauges_set: Instant,
     chunk: Chunk,
     outputs: Outputs,
@@ -112,6 +114,7 @@ impl<'a, S: Stream> Lane<'a, S> {
             rebuilds: VecDeque::new(),
             rebuilds_seen: 0,
             faults: 0,
+            spare: None,
             gauges_set: Instant::now(),
             chunk: Chunk::default(),
             outputs: Outputs::default(),
@@ -203,7 +206,7 @@ impl<'a, S: Stream> Lane<'a, S> {
             Some(batch) => batch,
             None => {
                 self.stream.begin()?;
-                open.insert(Batch::open())
+                open.insert(self.spare.take().map_or_else(Batch::open, Batch::reopen))
             }
         };
         self.outputs.clear();
@@ -226,15 +229,17 @@ impl<'a, S: Stream> Lane<'a, S> {
         Ok(())
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), Fault> {
+    fn commit(&mut self, mut batch: Batch) -> Result<(), Fault> {
         let start = Instant::now();
         match self.stream.commit(&batch.next) {
             Ok(()) => {
                 self.pipeline.stage(Stage::Commit, start);
                 self.pipeline.committed(&batch);
-                self.windows.admit(batch.pending.into_entries());
+                self.windows.admit(batch.pending.drain());
                 self.settled();
-                self.pause_storms(&batch.tallies)
+                let paused = self.pause_storms(&batch.tallies);
+                self.spare = Some(batch);
+                paused
             }
             Err(fault) if fault.outcome_unknown => self.settle(batch, fault),
             Err(fault) => {

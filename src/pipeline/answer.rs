@@ -6,7 +6,7 @@ use super::{Judged, case::Case};
 use crate::{
     codec::RecordWriter,
     decision::Outcome,
-    hash::Hasher,
+    hash::{self, Hasher},
     records::{Action, Prediction, TaskPrediction, UserFeatures, Verdict},
     stream::{Outputs, Topic},
 };
@@ -40,7 +40,9 @@ impl AnswerWriter {
         let Case { record, heard, .. } = findings.case;
         let action = judged.clone().map(|judged| judged.outcome.action).max().unwrap_or(Action::Allow);
         let degraded: Vec<_> = findings.user_features.degraded().map(Cow::Borrowed).into_iter().collect();
-        let verdict = self.verdict(findings, judged.clone(), action, &degraded);
+        let verdict_id = findings.case.identity.hex();
+        let verdict_id = str::from_utf8(&verdict_id).unwrap_or_default();
+        let verdict = self.verdict(findings, verdict_id, judged.clone(), action, &degraded);
         outputs.write(
             Topic::Verdicts,
             record.partition,
@@ -51,25 +53,26 @@ impl AnswerWriter {
         outputs.write(
             Topic::Predictions,
             record.partition,
-            |key| push_hex(key, &prediction.user_hash),
+            |key| key.extend_from_slice(&hash::hex(prediction.user_hash)),
             |value| self.predictions.write(&prediction, value),
         );
     }
 
-    fn verdict<'a>(
+    fn verdict<'v, 'a: 'v>(
         &self,
         findings: &Findings<'a>,
+        verdict_id: &'v str,
         judged: impl Iterator<Item = Judged<'a>> + Clone,
         action: Action,
         degraded: &[Cow<'a, str>],
-    ) -> Verdict<'a> {
-        let Case { record, heard, key, revision, identity, payload_hash } = findings.case;
+    ) -> Verdict<'v> {
+        let Case { record, heard, key, revision, payload_hash, .. } = findings.case;
         // Of tasks with the same action the first one set it.
         let decided_by = judged.clone().find(|judged| action > Action::Allow && judged.outcome.action == action);
         Verdict {
             message_id: Cow::Borrowed(&heard.message_id),
             user_id: heard.user_id,
-            verdict_id: identity.to_string().into(),
+            verdict_id: Cow::Borrowed(verdict_id),
             idempotency_key: key.map(Cow::Borrowed),
             revision: *revision,
             payload_hash: *payload_hash,
@@ -135,11 +138,4 @@ fn push_decimal(out: &mut Vec<u8>, number: i64) {
     use std::io::Write as _;
     // Writing to a vector cannot fail.
     let _ = write!(out, "{number}");
-}
-
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
 }

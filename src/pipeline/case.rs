@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use rustc_hash::FxBuildHasher;
+
 use crate::{
     codec::{Lookup, RecordReader, Schemas, wire},
     dedup::{Entry, Identity},
@@ -46,7 +48,7 @@ impl Case<'_> {
 /// A lane's own readers: no lock on the hot path.
 pub(super) struct Decoder {
     schemas: Arc<Schemas>,
-    readers: HashMap<u32, Arc<RecordReader>>,
+    readers: HashMap<u32, Arc<RecordReader>, FxBuildHasher>,
     value_bytes_max: usize,
     /// What this chunk may still wait for the registry.
     patience: Duration,
@@ -54,7 +56,7 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(schemas: Arc<Schemas>, value_bytes_max: usize) -> Self {
-        Self { schemas, readers: HashMap::new(), value_bytes_max, patience: Duration::ZERO }
+        Self { schemas, readers: HashMap::default(), value_bytes_max, patience: Duration::ZERO }
     }
 
     /// A new chunk: it may wait for the registry as long as configured, over all its schema ids.
@@ -68,8 +70,11 @@ impl Decoder {
             Ok(parts) => parts,
             Err(reject) => return Decoded::Now(Err(reject)),
         };
-        match self.reader(id) {
-            Lookup::Known(reader) => Decoded::Now(reader.read(datum)),
+        if let Some(reader) = self.readers.get(&id) {
+            return Decoded::Now(reader.read_message(datum));
+        }
+        match self.schemas.reader(id, &mut self.patience) {
+            Lookup::Known(reader) => Decoded::Now(self.keep(id, reader).read_message(datum)),
             Lookup::Unknown => Decoded::Now(Err(Reject::UnknownSchema)),
             Lookup::Unreadable => Decoded::Now(Err(Reject::UnreadableSchema)),
             Lookup::Away => Decoded::Later(id),
@@ -102,18 +107,11 @@ impl Decoder {
         wire::split(value)
     }
 
-    fn reader(&mut self, id: u32) -> Lookup {
-        if let Some(reader) = self.readers.get(&id) {
-            return Lookup::Known(Arc::clone(reader));
+    fn keep(&mut self, id: u32, reader: Arc<RecordReader>) -> &RecordReader {
+        if self.readers.len() >= READERS_MAX {
+            self.readers.clear();
         }
-        let found = self.schemas.reader(id, &mut self.patience);
-        if let Lookup::Known(reader) = &found {
-            if self.readers.len() >= READERS_MAX {
-                self.readers.clear();
-            }
-            self.readers.insert(id, Arc::clone(reader));
-        }
-        found
+        self.readers.entry(id).insert_entry(reader).into_mut()
     }
 }
 

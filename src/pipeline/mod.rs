@@ -95,6 +95,15 @@ impl Batch {
             opened: Instant::now(),
         }
     }
+
+    /// An empty batch in the memory of one that was committed, whose identities have joined the window: a batch grows to
+    /// megabytes, and the system clears new memory page by page.
+    pub fn reopen(self) -> Self {
+        let Self { mut pending, mut created_at_ms, .. } = self;
+        drop(pending.drain());
+        created_at_ms.clear();
+        Self { pending, created_at_ms, ..Self::open() }
+    }
 }
 
 /// What decoding a chunk came to.

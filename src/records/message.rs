@@ -1,8 +1,10 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
+use apache_avro::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::promote;
+use super::{promote, schema::MESSAGE};
+use crate::codec::Cursor;
 
 /// One message to be judged, as producers publish it. Nothing in it is validated yet: that is [`crate::intake`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,4 +27,118 @@ pub struct Message {
     /// Event time, milliseconds since the epoch.
     #[serde(deserialize_with = "promote::long")]
     pub created_at: i64,
+}
+
+impl Message {
+    /// Whether datums of `schema` can be read by [`Self::decode`]: it has the fields of the published schema, in their
+    /// order and of their types.
+    pub(crate) fn is_written_by(schema: &Schema) -> bool {
+        static PUBLISHED: LazyLock<Option<Schema>> = LazyLock::new(|| Schema::parse_str(MESSAGE).ok());
+        match (schema, &*PUBLISHED) {
+            (Schema::Record(theirs), Some(Schema::Record(ours))) => {
+                let ours = ours.fields.iter().map(|field| (&field.name, &field.schema));
+                theirs.fields.iter().map(|field| (&field.name, &field.schema)).eq(ours)
+            }
+            _ => false,
+        }
+    }
+
+    /// The counterpart of its [`encode`](crate::codec::Datum::encode): reads what was written with the published
+    /// schema, without looking at it. None where the bytes are no message.
+    pub(crate) fn decode(datum: &mut Cursor<'_>) -> Option<Self> {
+        Some(Self {
+            message_id: datum.string()?.to_owned(),
+            user_id: datum.long()?,
+            text: datum.string()?.to_owned(),
+            language: match datum.long()? {
+                0 => None,
+                1 => Some(datum.string()?.to_owned()),
+                _ => return None,
+            },
+            metadata: metadata(datum)?,
+            created_at: datum.long()?,
+        })
+    }
+}
+
+/// As far as [`promote::strings`] keeps it.
+fn metadata(datum: &mut Cursor<'_>) -> Option<BTreeMap<String, String>> {
+    let (mut strings, mut bytes) = (BTreeMap::new(), 0);
+    loop {
+        let count = datum.block()?;
+        if count == 0 {
+            return Some(strings);
+        }
+        for _ in 0..count {
+            let (name, value) = (datum.string()?, datum.string()?);
+            if bytes <= promote::BYTES_ENOUGH {
+                bytes += name.len() + value.len();
+                strings.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Datum, RecordReader};
+
+    fn messages() -> impl Strategy<Value = Message> {
+        let metadata = prop::collection::btree_map(".{0,9}", ".{0,40}", 0..60);
+        let parts = (".{0,20}", any::<i64>(), ".{0,90}", prop::option::of("[a-z]{0,3}"), metadata, any::<i64>());
+        parts.prop_map(|(message_id, user_id, text, language, metadata, created_at)| Message {
+            message_id,
+            user_id,
+            text,
+            language,
+            metadata,
+            created_at,
+        })
+    }
+
+    #[test]
+    fn the_published_schema_and_no_other_is_read_straight() {
+        let is_ours = |schema: &str| Message::is_written_by(&Schema::parse_str(schema).unwrap());
+        assert!(is_ours(MESSAGE));
+        let renamed = MESSAGE.replace(r#""namespace": "assize""#, r#""namespace": "elsewhere""#);
+        assert!(is_ours(&renamed));
+        for (ours, theirs) in [
+            (r#""user_id", "type": "long""#, r#""user_id", "type": "int""#),
+            (r#""text", "type": "string""#, r#""text", "type": "bytes""#),
+            (r#"["null", "string"], "default": null"#, r#"["string", "null"]"#),
+            ("created_at", "createdAt"),
+            ("timestamp-millis", "timestamp-micros"),
+        ] {
+            let other = MESSAGE.replace(ours, theirs);
+            assert_ne!(other, MESSAGE, "{ours}");
+            assert!(!is_ours(&other), "{theirs}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the bytes: cut, with some of them changed, with others behind them.
+        #[test]
+        fn both_ways_of_reading_agree(
+            message in messages(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in prop::option::weighted(0.3, any::<prop::sample::Index>()),
+            behind in prop::collection::vec(any::<u8>(), 0..2),
+        ) {
+            let mut datum = Vec::new();
+            message.encode(&mut datum);
+            for (at, byte) in changes {
+                let at = at.index(datum.len());
+                datum[at] = byte;
+            }
+            if let Some(cut) = cut {
+                datum.truncate(cut.index(datum.len() + 1));
+            }
+            datum.extend(behind);
+            let reader = RecordReader::for_parts(MESSAGE).unwrap();
+            prop_assert_eq!(reader.read_message(&datum), reader.read(&datum));
+        }
+    }
 }

@@ -70,6 +70,9 @@ pub(super) fn long<'de, D: Deserializer<'de>>(value: D) -> Result<i64, D::Error>
     value.deserialize_any(Long)
 }
 
+/// Metadata of so many bytes is beyond what intake takes: a character has at most four.
+pub(super) const BYTES_ENOUGH: usize = 4 * METADATA_CHARS_MAX;
+
 /// A map of strings. One that is beyond what intake takes is kept as far as shows that.
 pub(super) fn strings<'de, D: Deserializer<'de>>(value: D) -> Result<BTreeMap<String, String>, D::Error> {
     struct Strings;
@@ -81,8 +84,6 @@ pub(super) fn strings<'de, D: Deserializer<'de>>(value: D) -> Result<BTreeMap<St
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-            // A character has at most four bytes.
-            const BYTES_ENOUGH: usize = 4 * METADATA_CHARS_MAX;
             let (mut strings, mut bytes) = (BTreeMap::new(), 0);
             while bytes <= BYTES_ENOUGH {
                 let Some((name, Text(value))) = entries.next_entry::<String, Text>()? else { return Ok(strings) };
