@@ -95,6 +95,13 @@ impl Fault {
         Self::caused(classify(&error), doing, error)
     }
 
+    /// The same fault, where something else is to be done about it.
+    #[must_use]
+    pub fn with_action(mut self, action: Action) -> Self {
+        self.action = action;
+        self
+    }
+
     /// The same fault, of a commit whose outcome only the broker knows.
     #[must_use]
     pub fn with_outcome_unknown(mut self) -> Self {
@@ -110,6 +117,7 @@ impl fmt::Display for Fault {
         write!(f, ": {source}")?;
         match source.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code) {
             Some(code) if is_denied(code) => f.write_str("; docs/security.md lists the access rules that are needed"),
+            Some(Code::FencedInstanceId) => f.write_str("; give each process its own kafka.instance"),
             _ => Ok(()),
         }
     }

@@ -60,6 +60,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let shutdown = Shutdown::new(Duration::from_millis(config.stream.shutdown_ms_max));
     shutdown.on_signals(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
     let metrics = Metrics::new();
+    metrics.set_dedup_window_limit(Duration::from_secs(config.dedup.window_seconds));
     let lanes = config.stream.lanes();
     let health = Health::new(lanes);
     let unavailable = |error: anyhow::Error| Failure::new(Exit::Unavailable, error);
@@ -85,16 +86,23 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
             .map(|lane| {
                 let end = LaneEnd { shutdown: &shutdown, health: health.lane(lane) };
                 let (shared, topics) = (&shared, &topics);
-                scope.spawn(move || {
+                let run = move || {
                     run_lane(config, shared, lane, topics.partitions, &end)
                         .inspect_err(|fault| tracing::error!(lane, %fault, "lane ended"))
-                })
+                };
+                // Names are what profilers and `assize bench` show.
+                std::thread::Builder::new().name(format!("lane-{lane}")).spawn_scoped(scope, run)
             })
             .collect();
         // All are joined; the first fault that ended one ends the process: its partitions must not wait for a lane that
         // is gone.
-        let ended: Vec<_> =
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect();
+        let ended: Vec<_> = threads
+            .into_iter()
+            .map(|thread| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(panicked())),
+                Err(error) => Err(Fault::caused(Action::Exit(Exit::Failed), "starting a lane", error)),
+            })
+            .collect();
         ended.into_iter().collect::<Result<(), Fault>>()
     });
     shutdown.drained();
@@ -125,11 +133,21 @@ impl Drop for LaneEnd<'_> {
 }
 
 fn run_lane(config: &Config, shared: &Shared, lane: usize, partitions: i32, end: &LaneEnd<'_>) -> Result<(), Fault> {
-    let stream = KafkaStream::connect(config, lane, partitions, Arc::clone(&shared.schemas))?;
+    // Nothing is consumed yet: whoever started this process may start it again.
+    let unavailable = |fault: Fault| match fault.action {
+        Action::Exit(_) => fault,
+        _ => fault.with_action(Action::Exit(Exit::Unavailable)),
+    };
+    let stream = KafkaStream::connect(config, lane, partitions, Arc::clone(&shared.schemas)).map_err(unavailable)?;
     let mut lane = lane_over(stream, config, shared, end.shutdown, end.health.clone())?;
     let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
     // Before the lane is dropped: closing a consumer can wait for ever, and the watchdog must run by then.
     end.shutdown.request();
+    if result.is_err() {
+        // One that was fenced does wait for ever (measured), and nothing is lost without the close: a static member does
+        // not leave, and what is open the next producer aborts. So the process ends now, with the fault's own exit code.
+        std::mem::forget(lane);
+    }
     result
 }
 

@@ -74,20 +74,37 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the four topics with `partitions` each.
     pub fn new(name: &str, partitions: u32) -> Self {
-        let sandbox = Self::without_topics(name);
-        let made = sandbox.run(&["topics", "create", "--partitions", &partitions.to_string()]);
+        Self::on(&kafka(), name, partitions)
+    }
+
+    /// The same on a Kafka of the test's own.
+    pub fn on(kafka: &str, name: &str, partitions: u32) -> Self {
+        let sandbox = Self::without_topics_on(kafka, name);
+        let create = || sandbox.run(&["topics", "create", "--partitions", &partitions.to_string()]);
+        let mut made = create();
+        // With several brokers the one that is asked may not know a topic that was just made.
+        for _ in 0..5 {
+            if made.status.success() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            made = create();
+        }
         assert!(made.status.success(), "{made:?}");
         sandbox
     }
 
     /// Names and the config file only.
     pub fn without_topics(name: &str) -> Self {
+        Self::without_topics_on(&kafka(), name)
+    }
+
+    fn without_topics_on(kafka: &str, name: &str) -> Self {
         let name = unique(name);
         let folder = TempDir::new().unwrap();
         let text = format!(
-            "[kafka]\nbootstrap_servers = \"{}\"\ngroup_id = \"{name}\"\n[topics]\nmessages = \"{name}-messages\"\n\
-             verdicts = \"{name}-verdicts\"\npredictions = \"{name}-predictions\"\ndead_letters = \"{name}-dead\"\n",
-            kafka()
+            "[kafka]\nbootstrap_servers = \"{kafka}\"\ngroup_id = \"{name}\"\n[topics]\nmessages = \"{name}-messages\"\n\
+             verdicts = \"{name}-verdicts\"\npredictions = \"{name}-predictions\"\ndead_letters = \"{name}-dead\"\n"
         );
         fs::write(folder.path().join("assize.toml"), &text).unwrap();
         Self { config: Config::parse(&text, std::iter::empty()).unwrap(), name, folder }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "what a test saw is told when it fails")]
 
 mod added;
+#[path = "../common/bench.rs"]
 mod bench;
 mod clients;
 #[path = "../common/mod.rs"]
@@ -15,7 +16,9 @@ mod holds;
 mod hostile;
 mod kill;
 mod proxy;
+#[path = "../common/readers.rs"]
 mod readers;
 mod registry;
 mod restore;
+#[path = "../common/traffic.rs"]
 mod traffic;

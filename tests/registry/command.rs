@@ -2,11 +2,12 @@
 
 use std::{fs, process::Command};
 
-use assize::records::schema::MESSAGE;
+use assize::{codec::RecordWriter, records::schema::MESSAGE};
 
 use super::{
-    common::{Sandbox, assize, text},
+    common::{Sandbox, assize, text, unique},
     fake::{Fake, Mode},
+    process,
 };
 
 fn run(command: &mut Command) -> (i32, String) {
@@ -66,11 +67,34 @@ fn check_speaks_json() {
     assert_eq!(found["proposal"]["fields"][1]["status"], "type");
 }
 
+fn registry() -> String {
+    std::env::var("ASSIZE_TEST_REGISTRY").unwrap_or_else(|_| "http://127.0.0.1:18081/apis/ccompat/v7".into())
+}
+
+/// Each lane asks for its ids when it starts, and so does each process: the first start of all is a race.
+#[test]
+#[ignore = "needs a schema registry; run ./dev test"]
+fn those_who_register_the_same_at_once_all_get_its_id() {
+    let process = process(&registry(), None);
+    for round in 0..20 {
+        let topic = unique(&format!("race-{round}"));
+        let writers: Vec<_> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| process.schemas.verdict_writer(&topic))).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap().unwrap()).collect()
+        });
+        let written = |writer: &RecordWriter| {
+            let mut value = Vec::new();
+            writer.write(&7_i64, &mut value);
+            value
+        };
+        assert!(writers.iter().all(|writer| written(writer) == written(&writers[0])), "round {round}");
+    }
+}
+
 #[test]
 #[ignore = "needs a schema registry; run ./dev test"]
 fn registers_on_a_real_registry_once() {
-    let registry =
-        std::env::var("ASSIZE_TEST_REGISTRY").unwrap_or_else(|_| "http://127.0.0.1:18081/apis/ccompat/v7".into());
+    let registry = registry();
     let mut sandbox = Sandbox::without_topics("register");
     sandbox.configure(&format!("[schemas]\nregistry = \"{registry}\"\ncache_folder = \"\"\n"));
     let (code, first) = run(&mut sandbox.assize(&["schema", "register"]));

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(unreachable_pub, reason = "other tests include the bench too")]
 
-#[path = "../exactly_once/bench.rs"]
-#[allow(dead_code, reason = "other tests use other parts of it")]
+#[path = "../common/bench.rs"]
 mod bench;
 #[path = "../common/mod.rs"]
 mod common;

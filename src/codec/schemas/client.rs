@@ -184,9 +184,15 @@ impl Client {
         }
     }
 
-    /// Registers a schema, or finds it registered; its id.
+    /// Registers a schema, or finds it registered; its id. Of several who register the same for the first time at once, a
+    /// registry may refuse all but one (Apicurio: 409, "already exists"): the others find it there.
     pub(super) async fn register(&self, subject: &str, schema: &str) -> Result<u32, Problem> {
-        let answer = self.ask(&format!("/subjects/{}/versions", escaped(subject)), Some(schema)).await?;
+        let path = format!("/subjects/{}/versions", escaped(subject));
+        let answer = match self.ask(&path, Some(schema)).await {
+            // A schema that does not fit is refused again.
+            Err(Problem::Status { status: StatusCode::CONFLICT, .. }) => self.ask(&path, Some(schema)).await?,
+            answer => answer?,
+        };
         let id = answer["id"].as_u64().and_then(|id| u32::try_from(id).ok());
         id.ok_or(Problem::Garbage("an answer without an id"))
     }

@@ -4,10 +4,14 @@
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, ConsumerContext},
+    error::KafkaError,
 };
 use secrecy::ExposeSecret;
 
-use crate::config::{AutoOffsetReset, Kafka, Security};
+use crate::{
+    config::{AutoOffsetReset, Kafka, Security},
+    fault::{Action, Exit, Fault},
+};
 
 /// How long a call that only asks (metadata, watermarks, committed offsets) may take.
 pub const ASK_MS_MAX: std::time::Duration = std::time::Duration::from_secs(10);
@@ -15,10 +19,20 @@ pub const ASK_MS_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 /// Largest record that the producer takes, before compression, bytes.
 pub(super) const PRODUCER_BYTES_MAX: i64 = 20_000_000;
 
+/// A client that cannot be built.
+pub(super) fn refused(error: KafkaError) -> Fault {
+    Fault::caused(Action::Exit(Exit::Config), "building a Kafka client", error)
+}
+
+/// How often a member of the group says that it lives, and hears whether it still is one.
+pub(super) const HEARTBEAT_MS: std::time::Duration = std::time::Duration::from_millis(1_000);
+
 /// What all clients share.
 pub fn base(kafka: &Kafka) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("client.id", format!("assize-{}", kafka.instance()));
+    // The default lets up to 10 s pass before a broker that is back is tried again, and a lane waits for it.
+    client.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in &kafka.librdkafka {
         client.set(key, value);
     }
@@ -83,7 +97,7 @@ pub fn reader(kafka: &Kafka, isolation: &str) -> ClientConfig {
 }
 
 /// The consumer of `lane`.
-pub(super) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
+pub(crate) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
     let mut client = base(kafka);
     let reset = match kafka.auto_offset_reset {
         AutoOffsetReset::Earliest => "earliest",
@@ -100,7 +114,7 @@ pub(super) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
         // Static membership: a restarted process takes its partitions back at once.
         .set("group.instance.id", format!("{}-{lane}", kafka.instance()))
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
-        .set("heartbeat.interval.ms", "1000")
+        .set("heartbeat.interval.ms", HEARTBEAT_MS.as_millis().to_string())
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", reset)
         .set("enable.auto.commit", "false")
@@ -112,7 +126,7 @@ pub(super) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
 }
 
 /// The transactional producer of `lane`.
-pub(super) fn producer(kafka: &Kafka, lane: usize) -> ClientConfig {
+pub(crate) fn producer(kafka: &Kafka, lane: usize) -> ClientConfig {
     let mut client = base(kafka);
     for (key, value) in [
         ("linger.ms", "20"),

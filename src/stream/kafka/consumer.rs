@@ -13,9 +13,9 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::client::ASK_MS_MAX;
+use super::client::{self, ASK_MS_MAX};
 use crate::{
-    config::AutoOffsetReset,
+    config::{AutoOffsetReset, Kafka},
     fault::{Action, Fault},
     stream::{Assignment, NextOffsets},
 };
@@ -54,6 +54,17 @@ impl Membership {
         }
     }
 
+    /// Takes the place of `old`, whose consumer had `partitions`: all that the lane has or was about to get is given up.
+    pub(super) fn inherit(&self, old: &Self, partitions: impl Iterator<Item = i32>) {
+        let (mut old, mut new) = (old.state(), self.state());
+        new.epoch = old.epoch + 1;
+        let change = old.change.take().unwrap_or_default();
+        let mut revoked: Vec<i32> = change.revoked.into_iter().chain(change.assigned).chain(partitions).collect();
+        revoked.sort_unstable();
+        revoked.dedup();
+        new.change = Some(Assignment { assigned: Vec::new(), revoked });
+    }
+
     /// A change that could not be acted on yet: the next look finds it again.
     pub(super) fn put_back(&self, change: Assignment) {
         self.state().change.get_or_insert(change);
@@ -82,6 +93,14 @@ impl ConsumerContext for Membership {
             change.revoked.extend(partitions);
         }
     }
+}
+
+/// A consumer of `topic` for `lane`, which joins the group when it is polled.
+pub(super) fn join(kafka: &Kafka, lane: usize, topic: &str) -> Result<BaseConsumer<Membership>, Fault> {
+    let consumer: BaseConsumer<Membership> =
+        client::consumer(kafka, lane).create_with_context(Membership::default()).map_err(client::refused)?;
+    consumer.subscribe(&[topic]).map_err(|error| Fault::kafka("subscribing", error))?;
+    Ok(consumer)
 }
 
 /// Where each partition starts that has no committed offset: found out once, so that a rewind comes back to it.

@@ -25,7 +25,9 @@ use std::{
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     message::BorrowedMessage,
+    types::RDKafkaErrorCode as Code,
 };
 
 use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream};
@@ -41,14 +43,22 @@ use producer::Transactor;
 use restore::Restorer;
 
 pub use client::{ASK_MS_MAX, base, reader};
+pub(crate) use client::{consumer as lane_consumer, producer as lane_producer};
 pub use connect::{Asking, ConnectError, asking_reader, metadata};
-pub(crate) use native::for_each_header;
+pub(crate) use native::{flush, for_each_header};
 
 /// Bytes after which a chunk takes no further record: many large ones must not fill the memory.
 const CHUNK_BYTES_MAX: usize = 8 << 20;
 
 /// How often clients are served that are not polled otherwise.
 const SERVE_MS: Duration = Duration::from_millis(1_000);
+
+/// Heartbeats that a lane whose producer was fenced waits to hear whether it lost its place in the group too: a newer
+/// process fences the producer first, and joins within a second or two.
+const RIVAL_HEARTBEATS: u32 = 3;
+const RIVAL_AGAIN_MS: Duration = Duration::from_millis(20);
+/// A member that is fenced again so soon after it joined anew, and a session, has a rival.
+const REJOINED_MS: Duration = Duration::from_millis(30_000);
 
 /// Pause between two questions for the ends of held partitions, and how long one may take.
 const ENDS_AGAIN_MS: Duration = Duration::from_millis(5_000);
@@ -69,6 +79,10 @@ pub struct KafkaStream {
     partitions: i32,
     /// What the last commits left to read.
     committed: NextOffsets,
+    /// When the group's coordinator last took offsets of ours.
+    heard: Option<Instant>,
+    /// When a fenced consumer was replaced.
+    rejoined: Option<Instant>,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
     /// When the clients that nobody polls were served.
@@ -92,12 +106,9 @@ impl KafkaStream {
         schemas: Arc<Schemas>,
     ) -> Result<Self, Fault> {
         let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
-        let refused = |error| Fault::caused(Action::Exit(Exit::Config), "building a Kafka client", error);
         let transactor = Transactor::new(&kafka, lane)?;
-        let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(refused)?;
-        let consumer: BaseConsumer<Membership> =
-            client::consumer(&kafka, lane).create_with_context(Membership::default()).map_err(refused)?;
-        consumer.subscribe(&[&topics.messages]).map_err(|error| Fault::kafka("subscribing", error))?;
+        let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(client::refused)?;
+        let consumer = consumer::join(&kafka, lane, &topics.messages)?;
         let input = CString::new(topics.messages.as_str())
             .map_err(|error| Fault::caused(Action::Exit(Exit::Config), "naming the input topic", error))?;
         Ok(Self {
@@ -112,6 +123,8 @@ impl KafkaStream {
             starts: Starts::new(),
             committed: NextOffsets::default(),
             partitions,
+            heard: None,
+            rejoined: None,
             epoch: 0,
             served: Instant::now(),
             held: BTreeMap::new(),
@@ -136,7 +149,57 @@ impl KafkaStream {
         }
         // Should building it fail, the next attempt must not fall back to aborting with the old one.
         self.transactor.doubt();
+        self.give_way()?;
         self.rebuild("the state of the last one is unknown")
+    }
+
+    /// Of two live processes with one identity the newer stays: so the group's coordinator decides, and a process that
+    /// hangs must not keep its replacement out. The older hears it at a heartbeat; built before that, a new producer
+    /// would fence the newer one's. A fenced producer alone says nothing: the broker also fences one whose transaction
+    /// took too long, say behind a SIGSTOP.
+    fn give_way(&mut self) -> Result<(), Fault> {
+        let wait_ms_max =
+            if self.transactor.is_fenced() { client::HEARTBEAT_MS * RIVAL_HEARTBEATS } else { Duration::ZERO };
+        let start = Instant::now();
+        loop {
+            client::serve(&self.consumer);
+            if self.keep_place()? || start.elapsed() >= wait_ms_max {
+                return Ok(());
+            }
+            std::thread::sleep(RIVAL_AGAIN_MS);
+        }
+    }
+
+    /// A consumer that librdkafka has ended is replaced, and that is true, or the process must end. Looked at again and
+    /// again, because the client tells the error only once, and whoever takes it may be waiting for something else.
+    ///
+    /// A member that cannot reach its coordinator for longer than its session joins again under a new member id, and is
+    /// then fenced by what it still had on the way under the old one. Another process fences a member whose offsets were
+    /// taken a moment ago, or one that has just joined anew; each side does that once, so one of the two ends.
+    fn keep_place(&mut self) -> Result<bool, Fault> {
+        let Some((code, _)) = self.consumer.client().fatal_error() else { return Ok(false) };
+        if code != Code::FencedInstanceId {
+            return Err(Fault::kafka("reading the input", KafkaError::MessageConsumptionFatal(code)));
+        }
+        let session = Duration::from_millis(self.kafka.session_timeout_ms);
+        let was_heard = self.heard.is_some_and(|heard| heard.elapsed() < session * 2 / 3);
+        let was_fenced = self.rejoined.is_some_and(|rejoined| rejoined.elapsed() < session + REJOINED_MS);
+        if was_heard || was_fenced {
+            let doing = "another process with this kafka.instance has taken this one's place: give each its own";
+            return Err(Fault::new(Action::Exit(Exit::Fenced), doing));
+        }
+        self.rejoined = Some(Instant::now());
+        let new = consumer::join(&self.kafka, self.lane, &self.topics.messages)?;
+        let had = self.consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
+        new.context().inherit(self.consumer.context(), had.elements().iter().map(|element| element.partition()));
+        let old = std::mem::replace(&mut self.consumer, new);
+        // Ending a client that was fenced while its coordinator was away can wait for ever (measured).
+        std::thread::Builder::new()
+            .name("fenced-consumer".into())
+            .spawn(move || drop(old))
+            .map_err(|error| Fault::caused(Action::Exit(Exit::Failed), "starting a thread", error))?;
+        tracing::warn!(lane = self.lane, "fenced by its own earlier membership: joining the group anew");
+        Ok(true)
     }
 
     fn rebuild(&mut self, why: &'static str) -> Result<(), Fault> {
@@ -214,6 +277,7 @@ impl Stream for KafkaStream {
             self.restorer.serve();
             self.served = Instant::now();
             self.ask_ends();
+            self.keep_place()?;
         }
         while chunk.len() < records_max
             && chunk.bytes() < CHUNK_BYTES_MAX
@@ -222,6 +286,9 @@ impl Stream for KafkaStream {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => push(chunk, &message),
+                Some(Err(KafkaError::MessageConsumptionFatal(Code::FencedInstanceId))) => {
+                    self.keep_place()?;
+                }
                 Some(Err(error)) => match classify(&error) {
                     Action::Retry => tracing::warn!(%error, "consumer goes on"),
                     _ => return Err(Fault::kafka("polling", error)),
@@ -271,6 +338,7 @@ impl Stream for KafkaStream {
             .ok_or_else(|| Fault::new(Action::Abort, "the consumer has no group metadata"))?;
         failpoint::reached("before-send-offsets");
         self.transactor.send_offsets(&list, &group)?;
+        self.heard = Some(Instant::now());
         failpoint::reached("after-send-offsets");
         if failpoint::loses_result("no-commit") {
             return Err(Fault::new(Action::Rebuild, "the commit was lost on its way").with_outcome_unknown());
@@ -288,6 +356,7 @@ impl Stream for KafkaStream {
         // This is the loop that a lane is in while the broker is away. Records are read again: the rewind seeks.
         self.restorer.serve();
         client::serve(&self.consumer);
+        self.keep_place()?;
         self.end_transaction(fault)?;
         if failpoint::sabotage("commit-after-revoke") {
             // The other half of that bug: the loop went on where it was, and never read the aborted records again.

@@ -17,7 +17,7 @@ use rdkafka::{
 /// Waits until every message is delivered or failed; true when none is left.
 ///
 /// rust-rdkafka's own `flush` sleeps inside `poll` for up to 100 ms; this one wakes at the last delivery.
-pub(super) fn flush<C: ProducerContext + 'static>(producer: &ThreadedProducer<C>, wait_ms_max: Duration) -> bool {
+pub(crate) fn flush<C: ProducerContext + 'static>(producer: &ThreadedProducer<C>, wait_ms_max: Duration) -> bool {
     let wait_ms = i32::try_from(wait_ms_max.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the handle lives as long as `producer`, and rd_kafka_flush may be called from any thread.
     let code = unsafe { rd::rd_kafka_flush(producer.client().native_ptr(), wait_ms) };

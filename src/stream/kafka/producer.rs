@@ -87,6 +87,11 @@ impl Transactor {
         self.doubtful
     }
 
+    /// A newer producer has its id, or the broker ended its transaction by the timeout: librdkafka tells no difference.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.producer.client().fatal_error().is_some_and(|(code, _)| code == Code::Fenced)
+    }
+
     pub(super) fn begin(&mut self) -> Result<(), Fault> {
         self.repeat("beginning a transaction", |producer| producer.begin_transaction())?;
         self.open = true;

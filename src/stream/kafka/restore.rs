@@ -123,9 +123,12 @@ impl Restorer {
     }
 
     fn watermarks(&self, consumer: &BaseConsumer<Quiet>, partition: i32) -> Result<(i64, i64), Fault> {
-        consumer
-            .fetch_watermarks(&self.topic, partition, ASK_MS_MAX)
-            .map_err(|error| Fault::caused(wait(), "reading the ends of the verdicts", error))
+        consumer.fetch_watermarks(&self.topic, partition, ASK_MS_MAX).map_err(|error| {
+            // A broker that has just started may not know the topic, and librdkafka believes it until it is asked to
+            // look again: the next attempt finds what this brings.
+            let _ = consumer.fetch_metadata(Some(&self.topic), ASK_MS_MAX);
+            Fault::caused(wait(), "reading the ends of the verdicts", error)
+        })
     }
 
     /// Where the window starts by time.

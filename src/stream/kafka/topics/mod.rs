@@ -156,6 +156,25 @@ pub fn create(config: &Config, wanted: Wanted) -> Result<Vec<String>, TopicsErro
     Ok(made)
 }
 
+/// Deletes every topic whose name starts with `prefix`; the records in them are lost.
+///
+/// # Errors
+/// [`TopicsError::Unreachable`].
+pub(crate) fn delete(config: &Config, prefix: &str) -> Result<(), TopicsError> {
+    let broker = Broker::connect(config)?;
+    let unreachable = |source| unreachable(config, source);
+    let metadata = broker.reader.fetch_metadata(None, ASK_MS_MAX).map_err(unreachable)?;
+    let names: Vec<&str> =
+        metadata.topics().iter().map(|topic| topic.name()).filter(|name| name.starts_with(prefix)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let options = AdminOptions::new().request_timeout(Some(ASK_MS_MAX)).operation_timeout(Some(ASK_MS_MAX));
+    let answers = broker.runtime.block_on(broker.admin.delete_topics(&names, &options)).map_err(unreachable)?;
+    let refused = answers.into_iter().find_map(Result::err);
+    refused.map_or(Ok(()), |(_, code)| Err(unreachable(KafkaError::AdminOp(code))))
+}
+
 /// The clients that ask and make.
 struct Broker<'a> {
     config: &'a Config,

@@ -1,4 +1,5 @@
 //! Readers beside the processes under test: one that sees what is committed, one that sees everything.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-use super::bench::Bench;
+use crate::bench::Bench;
 
 /// How often each source record had a verdict.
 pub type Seen = HashMap<(i32, i64), usize>;
@@ -96,7 +97,8 @@ pub fn for_each(bench: &Bench, topic: &str, mut each: impl FnMut(&BorrowedMessag
     }
 }
 
-fn assigned(bench: &Bench, topic: &str, isolation: &str) -> BaseConsumer {
+/// A consumer of all partitions of a topic, from the beginning.
+pub fn assigned(bench: &Bench, topic: &str, isolation: &str) -> BaseConsumer {
     let consumer = bench.reader(isolation);
     let mut list = TopicPartitionList::new();
     for partition in 0..bench.partitions {

@@ -1,9 +1,10 @@
 //! One experiment: topics and processes of its own, with logs under cargo's temporary folder.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,9 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
 };
 
-use assize::{config::Topics, stream::kafka};
+use assize::{config::Topics, stream::kafka as client};
 
-use crate::common::{Sandbox, text};
+use crate::common::{Sandbox, kafka, text};
 
 /// The task of experiments that need no user features.
 pub const SPAM: &str = "\n[[task]]\nname = \"spam\"\nbundle = \"models/spam-sms\"\n";
@@ -36,7 +37,12 @@ pub struct Bench {
 impl Bench {
     /// Creates the topics of one experiment; `extra` is more of the configuration. Processes have one lane each.
     pub fn new(name: &str, partitions: i32, extra: &str) -> Self {
-        let mut sandbox = Sandbox::new(name, partitions.unsigned_abs());
+        Self::on(&kafka(), name, partitions, extra)
+    }
+
+    /// The same on a Kafka of the test's own.
+    pub fn on(kafka: &str, name: &str, partitions: i32, extra: &str) -> Self {
+        let mut sandbox = Sandbox::on(kafka, name, partitions.unsigned_abs());
         sandbox.configure(extra);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&sandbox.name);
         fs::create_dir_all(&folder).unwrap();
@@ -64,7 +70,7 @@ impl Bench {
 
     /// A consumer that belongs to no group.
     pub fn reader(&self, isolation: &str) -> BaseConsumer {
-        kafka::reader(&self.sandbox.config.kafka, isolation).create().unwrap()
+        client::reader(&self.sandbox.config.kafka, isolation).create().unwrap()
     }
 
     /// A command of the binary under test, with its output in `<name>.log`.
@@ -76,23 +82,43 @@ impl Bench {
 
     /// Starts `assize run` as `instance`.
     pub fn start(&self, instance: &str, failpoint: Option<&str>) -> Running {
-        let mut run = self.assize(instance, &["run"]);
+        let failpoint = failpoint.map(|failpoint| ("ASSIZE_FAILPOINT", failpoint));
+        self.start_as(instance, instance, &Vec::from_iter(failpoint))
+    }
+
+    /// Starts `assize run` as `instance`, with more of an environment and its log in `<log>.log`.
+    pub fn start_as(&self, log: &str, instance: &str, environment: &[(&str, &str)]) -> Running {
+        let mut run = self.assize(log, &["run"]);
         run.command
             .env("ASSIZE_HASH_KEY", HASH_KEY)
             .env("ASSIZE_KAFKA__INSTANCE", instance)
             .env("ASSIZE_STREAM__LANES", "1")
             .env("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "6000")
             .env("ASSIZE_KAFKA__TRANSACTION_TIMEOUT_MS", "5000")
-            .env("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0");
-        if let Some(failpoint) = failpoint {
-            run.command.env("ASSIZE_FAILPOINT", failpoint);
-        }
+            .env("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied());
         run.spawn()
     }
 
     /// Sends a file of messages as an upstream producer would.
     pub fn send(&self, file: &Path, more: &[&str]) -> Running {
         self.assize("send", &[&["send", file.to_str().unwrap()], more].concat()).spawn()
+    }
+
+    /// Sends what is written into the standard input that comes with it.
+    pub fn send_piped(&self, more: &[&str]) -> (Running, ChildStdin) {
+        let mut send = self.assize("send", &[&["send", "-"], more].concat());
+        send.command.stdin(Stdio::piped());
+        let mut running = send.spawn();
+        let stdin = running.0.stdin.take().unwrap();
+        (running, stdin)
+    }
+
+    /// The summary of the audit, as its JSON has it.
+    pub fn audit_summary(&self) -> serde_json::Value {
+        let output = self.assize("audit", &["audit", "--format", "json"]).command.output().unwrap();
+        let summary = String::from_utf8_lossy(&output.stdout).lines().last().map(serde_json::from_str);
+        summary.unwrap_or_else(|| panic!("{}", text(&output))).unwrap()
     }
 
     /// The audit's exit code and what it printed.
@@ -127,7 +153,7 @@ impl Bench {
     pub fn lag_of(&self, partition: i32) -> i64 {
         let config = &self.sandbox.config;
         let consumer: BaseConsumer =
-            kafka::base(&config.kafka).set("group.id", &config.kafka.group_id).create().unwrap();
+            client::base(&config.kafka).set("group.id", &config.kafka.group_id).create().unwrap();
         let topic = &config.topics.messages;
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
@@ -168,10 +194,15 @@ impl Running {
         self.0.wait().unwrap();
     }
 
+    /// Sends a signal, as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// SIGTERM, and the exit code of the drain.
     pub fn stop(&mut self) -> Option<i32> {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.wait()
     }
 
@@ -187,8 +218,13 @@ impl Running {
         }
     }
 
+    /// How it ended, if it has: the exit code, none when a signal did it.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        self.0.try_wait().unwrap().map(|status| status.code())
+    }
+
     pub fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.ended().is_none()
     }
 }
 
