@@ -62,6 +62,7 @@ fn readiness_says_what_is_missing() {
     let endpoint = Endpoint::start();
     let (status, content_type, body) = endpoint.get("/readyz");
     assert_eq!((status, content_type.as_str()), (503, "application/json"));
+    assert_eq!(Exposition::read(&endpoint.get("/metrics").2).value("assize_ready"), 0.0);
     assert_eq!(
         body,
         "{\"not_ready\":[\"model: not loaded\",\"lane 0: no assignment from the group yet\"],\"ready\":false}\n"
@@ -71,6 +72,7 @@ fn readiness_says_what_is_missing() {
     endpoint.health.lane(0).set_restored();
     let (status, _, body) = endpoint.get("/readyz");
     assert_eq!((status, body.as_str()), (200, "{\"not_ready\":[],\"ready\":true}\n"));
+    assert_eq!(Exposition::read(&endpoint.get("/metrics").2).value("assize_ready"), 1.0);
 }
 
 #[test]

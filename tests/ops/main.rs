@@ -6,4 +6,5 @@ mod endpoint;
 mod exposition;
 mod metrics;
 mod shutdown;
+mod stack;
 mod telemetry;

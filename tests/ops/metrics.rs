@@ -7,11 +7,12 @@ use assize::records::UserFeatures;
 use crate::exposition::Exposition;
 
 /// Every family, with its type.
-const FAMILIES: [(&str, &str); 22] = [
+const FAMILIES: [(&str, &str); 28] = [
     ("assize_build", "info"),
     ("assize_dead_letters", "counter"),
     ("assize_dedup_restore_seconds", "histogram"),
     ("assize_dedup_window_keys", "gauge"),
+    ("assize_dedup_window_limit_seconds", "gauge"),
     ("assize_dedup_window_seconds", "gauge"),
     ("assize_degraded", "counter"),
     ("assize_end_to_end_seconds", "histogram"),
@@ -21,8 +22,10 @@ const FAMILIES: [(&str, &str); 22] = [
     ("assize_feature_store_seconds", "histogram"),
     ("assize_kafka_consumer_lag", "gauge"),
     ("assize_off_key_records", "counter"),
+    ("assize_partition_held", "gauge"),
     ("assize_prediction_confidence_ratio", "histogram"),
     ("assize_predictions", "counter"),
+    ("assize_ready", "gauge"),
     ("assize_rebalances", "counter"),
     ("assize_records", "counter"),
     ("assize_schema_lookups", "counter"),
@@ -30,6 +33,9 @@ const FAMILIES: [(&str, &str); 22] = [
     ("assize_transaction_records", "histogram"),
     ("assize_transaction_seconds", "histogram"),
     ("assize_transactions", "counter"),
+    ("process_cpu_seconds", "counter"),
+    ("process_resident_memory_bytes", "gauge"),
+    ("process_start_time_seconds", "gauge"),
 ];
 
 fn read(metrics: &Metrics) -> Exposition {
@@ -203,8 +209,8 @@ fn a_partition_that_went_away_leaves_no_stale_gauge() {
     assert!(!metrics.encode().unwrap().contains("partition="));
 }
 
-#[test]
-fn every_metric_is_there_with_help_and_type() {
+/// An exposition in which every family has a series.
+pub(crate) fn every_family() -> Exposition {
     let metrics = Metrics::new();
     let mut lane = metrics.lane();
     judge(&mut lane);
@@ -213,15 +219,34 @@ fn every_metric_is_there_with_help_and_type() {
     lane.features(&FetchReport { violations, ..FetchReport::default() }, &[]);
     metrics.model("spam \"quoted\"", "back\\slash", "1\n2", &classes()).publish();
     metrics.set_lag("messages", 0, 0);
+    metrics.set_held("messages", 0, None);
     metrics.set_dedup_window(0, Duration::ZERO, 0);
+    metrics.set_dedup_window_limit(Duration::from_secs(60));
     metrics.restored(Duration::from_secs(3));
     metrics.rebalanced(Rebalance::Revoked);
-    let seen = read(&metrics);
+    read(&metrics)
+}
+
+#[test]
+fn every_metric_is_there_with_help_and_type() {
+    let seen = every_family();
     let families: Vec<(&str, &str)> =
         seen.families.iter().map(|(name, family)| (name.as_str(), family.kind.as_str())).collect();
     assert_eq!(families, FAMILIES);
     assert_eq!(seen.value("assize_rebalances_total{kind=\"revoked\"}"), 1.0);
     assert_eq!(seen.value("assize_dedup_restore_seconds_sum"), 3.0);
+    assert_eq!(seen.value("assize_dedup_window_limit_seconds"), 60.0);
+}
+
+#[test]
+fn what_the_process_costs_is_read_when_asked() {
+    let seen = read(&Metrics::new());
+    assert!(seen.value("process_cpu_seconds_total") >= 0.0);
+    let mebibytes = seen.value("process_resident_memory_bytes") / f64::from(1 << 20);
+    assert!((1.0..65_536.0).contains(&mebibytes), "{mebibytes}");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let age = now - seen.value("process_start_time_seconds");
+    assert!((0.0..60.0).contains(&age), "{age}");
 }
 
 #[test]

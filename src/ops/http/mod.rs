@@ -100,6 +100,7 @@ fn router(sources: Sources, access: Access) -> Router {
 }
 
 async fn exposition(State(sources): State<Sources>) -> Response {
+    sources.metrics.set_ready(sources.health.not_ready().is_empty());
     match sources.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written as text\n").into_response(),

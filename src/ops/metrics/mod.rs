@@ -13,6 +13,7 @@
 mod histogram;
 mod lane;
 mod model;
+mod process;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -47,6 +48,9 @@ fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Labels {
 /// All metrics. Made once; lanes take [`Metrics::lane`].
 pub struct Metrics {
     registry: Registry,
+    /// What the process costs: no prefix.
+    process: Registry,
+    ready: Gauge,
     records: Family<Labels, Counter>,
     dead_letters: Family<Labels, Counter>,
     degraded: Family<Labels, Counter>,
@@ -64,6 +68,7 @@ pub struct Metrics {
     partition_held: Family<Labels, Gauge>,
     rebalances: Family<Labels, Counter>,
     dedup_window_seconds: Family<Labels, Gauge<f64, AtomicU64>>,
+    dedup_window_limit_seconds: Gauge<f64, AtomicU64>,
     dedup_window_keys: Family<Labels, Gauge>,
     dedup_restore_seconds: Histogram,
     cache_lookups: Family<Labels, Counter>,
@@ -105,6 +110,7 @@ impl Metrics {
         let mut all = Catalogue(Registry::with_prefix("assize"));
         all.0.register("build", "What runs here", Info::new(build()));
         let metrics = Self {
+            ready: all.add("ready", "1 while /readyz says yes", Gauge::default()),
             records: all.add("records", "Input records by outcome", Family::default()),
             dead_letters: all.add("dead_letters", "Dead letters by code", Family::default()),
             degraded: all.add("degraded", "Verdicts without fresh features, by reason", Family::default()),
@@ -141,6 +147,11 @@ impl Metrics {
                 "How far back a repeat is recognised",
                 Family::default(),
             ),
+            dedup_window_limit_seconds: all.add_seconds(
+                "dedup_window_limit",
+                "How far back the configuration wants a repeat to be recognised",
+                Gauge::default(),
+            ),
             dedup_window_keys: all.add("dedup_window_keys", "Identities held in the dedup window", Family::default()),
             dedup_restore_seconds: all.add_seconds("dedup_restore", "Restore of an assignment's windows", wait_time()),
             cache_lookups: all.add("feature_cache_lookups", "User look-ups by origin of the answer", Family::default()),
@@ -157,6 +168,7 @@ impl Metrics {
             ),
             schema_lookups: all.add("schema_lookups", "Look-ups of schema ids by result", Family::default()),
             registry: all.0,
+            process: process::registry(),
         };
         // Series are made when looked up: these then start at zero, and a rate sees their first increment.
         for kind in [Rebalance::Assigned, Rebalance::Revoked, Rebalance::Lost] {
@@ -173,8 +185,20 @@ impl Metrics {
     /// The OpenMetrics text of all metrics, of type [`CONTENT_TYPE`].
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
+        text::encode_registry(&mut text, &self.registry)?;
+        text::encode_registry(&mut text, &self.process)?;
+        text::encode_eof(&mut text)?;
         Ok(text)
+    }
+
+    /// Whether the process is ready; told when somebody asks for the metrics.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// How far back the configuration wants a repeat to be recognised.
+    pub fn set_dedup_window_limit(&self, limit: Duration) {
+        self.dedup_window_limit_seconds.set(limit.as_secs_f64());
     }
 
     /// How far the lane is behind in a partition, records.
