@@ -65,6 +65,7 @@
 //! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -1,6 +1,7 @@
 //! One thin file per command. Data goes to stdout, logs and progress to stderr.
 
 mod audit;
+mod bench;
 mod demo;
 mod dlq;
 mod doctor;
@@ -42,6 +43,11 @@ is not as needed; 70 refused by the broker; 75 drain cut short; 76 another proce
 pub enum Command {
     /// Hold the outputs against the input: is every message accounted for exactly once?
     Audit(audit::Args),
+    /// Measure throughput, latency and cost against the configured Kafka.
+    Bench(bench::Args),
+    /// The bare loop that `assize bench --limit` starts.
+    #[command(hide = true)]
+    BenchLimit(bench::LimitArgs),
     /// Judge labelled messages from a file, with no services at all.
     Demo(demo::Args),
     /// Look at dead letters: list, show, count, report upstream; and what their codes mean.
@@ -91,6 +97,8 @@ impl Cli {
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
             Command::Audit(args) => args.run(),
+            Command::Bench(args) => args.run(),
+            Command::BenchLimit(args) => args.run(),
             Command::Demo(args) => demo::run(args),
             Command::Dlq(args) => args.run(),
             Command::Features(args) => features::run(args),

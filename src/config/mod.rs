@@ -2,7 +2,7 @@
 //! limits is refused before anything connects, with the key, what was found and what is allowed.
 //!
 //! ```text
-//! assize.toml ──► environment (ASSIZE_SECTION__KEY) ──► toml::Table ──► Config ──► validate
+//! assize.toml ──► environment (ASSIZE_SECTION__KEY) ──► profile ──► toml::Table ──► Config ──► validate
 //! ```
 //!
 //! Secrets are read from files or the environment and never printed.
@@ -11,6 +11,7 @@ mod admin;
 mod features;
 mod kafka;
 mod limits;
+mod profile;
 mod schemas;
 mod secret;
 mod sections;
@@ -128,6 +129,7 @@ impl Config {
         for (name, value) in environment {
             overlay(&mut table, &name, &value)?;
         }
+        profile::lay_under(&mut table)?;
         let mut config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
             let path = error.path().to_string();
             let reason = error.into_inner().message().to_owned();

@@ -35,6 +35,8 @@ impl Default for Topics {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stream {
+    /// `throughput` or `latency`: the defaults of other keys.
+    pub profile: String,
     /// Threads, each with a consumer and a transactional producer; 0 means one per core.
     pub lanes: usize,
     /// Records that share one feature look-up and one inference.
@@ -55,6 +57,7 @@ pub struct Stream {
 impl Default for Stream {
     fn default() -> Self {
         Self {
+            profile: "throughput".into(),
             lanes: 0,
             chunk_records_max: 512,
             transaction_ms_max: 100,

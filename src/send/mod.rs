@@ -18,12 +18,15 @@ use std::{path::PathBuf, time::Duration};
 use sha2::{Digest, Sha256};
 
 use crate::{codec::Schemas, config::Config, records::Message};
-use publisher::Publisher;
 use rows::{BadRow, Row, Rows};
 use schedule::Schedule;
 
 pub use publisher::PublishError;
+pub(crate) use publisher::Publisher;
 pub use rows::Format;
+
+/// How long a message waits for others to travel with.
+const LINGER_MS: &str = "5";
 
 /// What to send, and how.
 #[derive(Clone, Debug)]
@@ -106,7 +109,7 @@ pub fn send(
     if options.file.is_none() && options.rounds > 1 {
         return Err(SendError::Repeat(options.rounds));
     }
-    let publisher = Publisher::connect(&config.kafka, &options.topic, schemas)?;
+    let publisher = Publisher::connect(&config.kafka, &options.topic, schemas, LINGER_MS)?;
     let schedule = Schedule::start_now(options.rate);
     let mut sender = Sender { options, publisher, schedule, sent: 0, skipped: 0, progress };
     let sent = (1..=options.rounds).try_for_each(|round| sender.send_round(round));

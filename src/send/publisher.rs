@@ -74,7 +74,7 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 }
 
 /// The producer of the input topic; its buffers are reused.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     producer: ThreadedProducer<Deliveries>,
     writer: RecordWriter,
     topic: String,
@@ -83,16 +83,23 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Connects and makes sure that `topic` is there.
-    pub(super) fn connect(kafka: &Kafka, topic: &str, schemas: &Schemas) -> Result<Self, PublishError> {
+    /// Connects and makes sure that `topic` is there. A message waits at most `linger_ms` for others to travel with,
+    /// unless the configuration says otherwise.
+    pub(crate) fn connect(
+        kafka: &Kafka,
+        topic: &str,
+        schemas: &Schemas,
+        linger_ms: &str,
+    ) -> Result<Self, PublishError> {
         look_for(kafka, topic)?;
         let writer = schemas.message_writer(topic).map_err(PublishError::Schema)?;
-        let producer = client(kafka).create_with_context(Deliveries::default()).map_err(PublishError::Client)?;
+        let producer =
+            client(kafka, linger_ms).create_with_context(Deliveries::default()).map_err(PublishError::Client)?;
         Ok(Self { producer, writer, topic: topic.to_owned(), key: String::new(), value: Vec::new() })
     }
 
     /// Hands `message` to the client, which sends it in the background; waits only while the client's queue is full.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &mut self,
         message: &Message,
         idempotency_key: Option<&str>,
@@ -124,7 +131,7 @@ impl Publisher {
     }
 
     /// Waits for the acknowledgements. Returns how many messages failed, and why the first did.
-    pub(super) fn finish(self) -> (u64, Option<String>) {
+    pub(crate) fn finish(self) -> (u64, Option<String>) {
         // Every message is acknowledged or has failed by its delivery timeout.
         if let Err(error) = self.producer.flush(DELIVERY_SECONDS_MAX + ASK_MS_MAX) {
             let open = self.producer.in_flight_count().max(1) as u64;
@@ -157,9 +164,11 @@ fn look_for(kafka: &Kafka, topic: &str) -> Result<(), PublishError> {
     if found { Ok(()) } else { Err(PublishError::NoTopic(topic.to_owned())) }
 }
 
-fn client(kafka: &Kafka) -> ClientConfig {
+fn client(kafka: &Kafka, linger_ms: &str) -> ClientConfig {
     let mut client = base(kafka);
-    for (key, value) in [("compression.type", "lz4"), ("linger.ms", "5"), ("queue.buffering.max.messages", "200000")] {
+    for (key, value) in
+        [("compression.type", "lz4"), ("linger.ms", linger_ms), ("queue.buffering.max.messages", "200000")]
+    {
         if !kafka.librdkafka.contains_key(key) {
             client.set(key, value);
         }

@@ -1,0 +1,108 @@
+# shellcheck shell=bash disable=SC2154
+# `./dev bench`: every measurement of benches/RESULTS.md, in one run on one machine. Sourced by ./dev.
+
+readonly BENCH_OUT=$run/bench
+# Enough users for every message of the runs that ask Redis: known ones in turn, and each newcomer.
+readonly BENCH_USERS=320000
+
+cmd_bench() {
+  local only=${1:-all}
+  [[ $only =~ ^(all|drain|latency|scaling|stages|results)$ ]] ||
+    stop "$EXIT_USAGE" "bench takes all, drain, latency, scaling, stages or results, not '$only'"
+  require_build_tools
+  require_python
+  cmd_data
+  if [[ $only != results ]]; then
+    say "building the release binary (minutes the first time)"
+    cargo build --locked --release --bin assize
+    bench_binary=$(target_folder)/release/assize
+    trap services_stop_started EXIT
+    services_up
+    bench_configure
+  fi
+  case $only in
+    all) bench_stages && bench_drain && bench_latency && bench_scaling ;;
+    results) ;;
+    *) "bench_$only" ;;
+  esac
+  python3 benches/results.py "$BENCH_OUT" >benches/RESULTS.md
+  say "benches/RESULTS.md"
+}
+
+bench_configure() {
+  mkdir -p "$BENCH_OUT"
+  export ASSIZE_HASH_KEY=a-key-for-benches-only
+  local common="[kafka]
+bootstrap_servers = \"$test_kafka\"
+[schemas]
+registry = \"$test_registry\"
+[features]
+redis = \"$test_redis\"
+"
+  printf '%s[[task]]\nname = "spam"\nbundle = "models/spam-sms"\n' "$common" >"$BENCH_OUT/spam.toml"
+  # A model that reads user features, so that Redis is asked.
+  printf '%s[[task]]\nname = "risk"\nbundle = "tests/bundles/user-risk"\n' "$common" >"$BENCH_OUT/users.toml"
+}
+
+# bench NAME CONFIG ARGUMENTS...: into a folder of its own; a bound that is not kept is told and does not end the rest.
+bench() {
+  local name=$1 config=$2
+  shift 2
+  say "bench: $name: assize bench $*"
+  rm -rf "${BENCH_OUT:?}/$name"
+  mkdir -p "$BENCH_OUT/$name"
+  echo "assize bench $*" >"$BENCH_OUT/$name/command"
+  "$bench_binary" bench "$@" --config "$BENCH_OUT/$config.toml" --out "$BENCH_OUT/$name" || say "bench: $name: exit $?"
+}
+
+# Times by criterion; instructions and allocations by callgrind, held against benches/instructions.json.
+bench_stages() {
+  if ((EUID == 0)); then want valgrind valgrind && install_missing; fi
+  command -v valgrind >/dev/null || stop_missing "valgrind is needed: install the package valgrind"
+  mkdir -p "$BENCH_OUT"
+  cargo bench --locked --package assize-benches --bench stages
+  cargo run --locked --release --quiet --package assize-benches --bin table >"$BENCH_OUT/stages.md"
+  cargo run --locked --release --quiet --package assize-benches --bin instructions >"$BENCH_OUT/instructions.md" ||
+    say "bench: more instructions than benches/instructions.json says, or another compiler"
+  cat "$BENCH_OUT/instructions.md" >&2
+}
+
+bench_drain() {
+  bench drain spam --drain 2000000 --rounds 3 --limit \
+    --per-second-min 100000 --limit-share-min 0.8 --memory-max 300 --first-verdict-max 3
+}
+
+bench_latency() {
+  bench latency-default-5000 spam --rate 5000 --p99-max 130
+  bench latency-default-20000 spam --rate 20000 --p99-max 250
+  export ASSIZE_STREAM__PROFILE=latency
+  bench latency-profile-100 spam --rate 100 --p50-max 20 --p99-max 50
+  bench latency-profile-1000 spam --rate 1000 --p50-max 20 --p99-max 50
+  bench latency-profile-5000 spam --rate 5000
+  unset ASSIZE_STREAM__PROFILE
+}
+
+bench_scaling() {
+  local partitions processes chars share
+  for partitions in 1 2 4 8 32; do
+    bench "partitions-$partitions" spam --drain 500000 --partitions "$partitions"
+  done
+  for processes in 1 2; do
+    bench "processes-$processes" spam --drain 500000 --processes "$processes"
+  done
+  for chars in 50 500; do
+    bench "chars-$chars" spam --drain 300000 --text-chars "$chars"
+  done
+  bench chars-10000 spam --drain 40000 --text-chars 10000
+  bench_fill_redis
+  for share in 1.0 0.5 0.05; do
+    bench "new-users-$share" users --drain 300000 --users 1000 --new-users "$share"
+  done
+}
+
+# Known and new authors alike, for ten minutes.
+bench_fill_redis() {
+  awk -v users="$BENCH_USERS" 'BEGIN { for (user = 1; user <= users; user++)
+    printf "SET features:user:%d {\"account_age_days\":%d,\"follower_count\":10,\"messages_sent_7d\":3} EX 600\r\n", user, user % 3000 }' |
+    redis-cli -u "$test_redis" --pipe >"$BENCH_OUT/redis.log"
+}

@@ -1,0 +1,96 @@
+//! Topics that exist for one bench alone, and how its processes are told of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::runtime::Runtime;
+
+use super::{Options, usage};
+use crate::{
+    clock::now_ms,
+    codec::Schemas,
+    config::{Config, Topics},
+    failure::Failure,
+    fault::Exit,
+    service,
+    stream::kafka::topics::{self, Wanted},
+};
+
+/// Where it all happens; its topics are deleted when it is dropped.
+pub(super) struct Ground {
+    config: Config,
+    name: String,
+    partitions: i32,
+    pub(super) schemas: Schemas,
+    broker: Vec<i32>,
+    /// Keeps the registry's tasks alive.
+    _runtime: Runtime,
+}
+
+/// One drain: the same input, outputs and a group of its own.
+pub(super) struct Pass {
+    pub(super) config: Config,
+    pub(super) partitions: i32,
+}
+
+impl Ground {
+    pub(super) fn prepare(config: &Config, options: &Options) -> Result<Self, Failure> {
+        let runtime = service::runtime()?;
+        let schemas =
+            Schemas::try_new(&config.schemas, runtime.handle()).map_err(|error| Failure::new(Exit::Config, error))?;
+        let name = format!("assize-bench-{:x}", now_ms());
+        let broker = usage::listeners(&config.kafka.bootstrap_servers);
+        Ok(Self { config: config.clone(), name, partitions: options.partitions, schemas, broker, _runtime: runtime })
+    }
+
+    /// Makes the topics of a pass; the input is that of all.
+    pub(super) fn pass(&self, name: &str) -> Result<Pass, Failure> {
+        let mut config = self.config.clone();
+        let of_pass = |topic: &str| format!("{}-{name}-{topic}", self.name);
+        config.topics = Topics {
+            messages: format!("{}-messages", self.name),
+            verdicts: of_pass("verdicts"),
+            predictions: of_pass("predictions"),
+            dead_letters: of_pass("dead-letters"),
+        };
+        config.kafka.group_id = format!("{}-{name}", self.name);
+        let wanted = Wanted { partitions: Some(self.partitions), replicas: None };
+        topics::create(&config, wanted).map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        Ok(Pass { config, partitions: self.partitions })
+    }
+
+    /// Processes of the broker, where it runs on this machine.
+    pub(super) fn broker(&self) -> &[i32] {
+        &self.broker
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Err(error) = topics::delete(&self.config, &format!("{}-", self.name)) {
+            eprintln!("bench: topics {}-* are left on the broker: {error}", self.name);
+        }
+    }
+}
+
+impl Pass {
+    /// What a process is told beside the configuration file.
+    pub(super) fn environment(&self, process: usize) -> BTreeMap<&'static str, String> {
+        let (topics, kafka) = (&self.config.topics, &self.config.kafka);
+        [
+            ("ASSIZE_TOPICS__MESSAGES", topics.messages.clone()),
+            ("ASSIZE_TOPICS__VERDICTS", topics.verdicts.clone()),
+            ("ASSIZE_TOPICS__PREDICTIONS", topics.predictions.clone()),
+            ("ASSIZE_TOPICS__DEAD_LETTERS", topics.dead_letters.clone()),
+            ("ASSIZE_KAFKA__GROUP_ID", kafka.group_id.clone()),
+            ("ASSIZE_KAFKA__INSTANCE", format!("bench-{process}")),
+            // A port of its own.
+            ("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
+        ]
+        .into()
+    }
+
+    /// How long its processes may take to end.
+    pub(super) fn stop_max(&self) -> Duration {
+        Duration::from_millis(self.config.stream.shutdown_ms_max) + Duration::from_secs(5)
+    }
+}
