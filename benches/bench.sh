@@ -26,6 +26,8 @@ cmd_bench() {
     *) "bench_$only" ;;
   esac
   python3 benches/results.py "$BENCH_OUT" >benches/RESULTS.md
+  # Beside the text that shows it.
+  [[ ! -f $BENCH_OUT/drain/throughput.svg ]] || cp "$BENCH_OUT/drain/throughput.svg" benches/
   say "benches/RESULTS.md"
 }
 

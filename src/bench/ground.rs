@@ -37,7 +37,8 @@ impl Ground {
         let runtime = service::runtime()?;
         let schemas =
             Schemas::try_new(&config.schemas, runtime.handle()).map_err(|error| Failure::new(Exit::Config, error))?;
-        let name = format!("assize-bench-{:x}", now_ms());
+        // Two that start in the same millisecond are told apart.
+        let name = format!("assize-bench-{:x}-{}", now_ms(), std::process::id());
         let broker = usage::listeners(&config.kafka.bootstrap_servers);
         Ok(Self { config: config.clone(), name, partitions: options.partitions, schemas, broker, _runtime: runtime })
     }

@@ -296,7 +296,7 @@ mod tests {
         assert!((500.0..501.0).contains(&half), "{half}");
         assert!(
             text.lines()
-                .any(|line| line.split_whitespace().collect::<Vec<_>>() == ["1000.448", "1.000000000000", "1000"]),
+                .any(|line| line.split_whitespace().collect::<Vec<_>>() == ["1000.447", "1.000000000000", "1000"]),
             "{text}"
         );
     }

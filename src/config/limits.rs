@@ -123,7 +123,7 @@ mod tests {
         bad("[stream]\nlanes = \"two\"", "config key stream.lanes: invalid type: string \"two\", expected usize");
         bad(
             "[stream]\nlane = 2",
-            "config key stream.lane: unknown field `lane`, expected one of `lanes`, `chunk_records_max`, \
+            "config key stream.lane: unknown field `lane`, expected one of `profile`, `lanes`, `chunk_records_max`, \
              `transaction_ms_max`, `transaction_records_max`, `message_bytes_max`, `shutdown_ms_max`, \
              `rebuilds_per_minute_max`",
         );
