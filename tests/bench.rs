@@ -33,7 +33,7 @@ fn report(out: &Path) -> Value {
 fn a_drain_is_measured_beside_the_bare_loop_and_cleans_up() {
     let sandbox = sandbox("bench-drain");
     let out = sandbox.file("out");
-    let args = ["--drain", "20000", "--limit", "--json", "--per-second-min", "1", "--first-verdict-max", "60"];
+    let args = ["--drain", "100000", "--limit", "--json", "--per-second-min", "1", "--first-verdict-max", "60"];
     let output = bench(&sandbox, &out, &args);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 
@@ -41,10 +41,10 @@ fn a_drain_is_measured_beside_the_bare_loop_and_cleans_up() {
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), report, "what --json prints is the file");
     for runs in ["drains", "limits"] {
         let run = &report[runs][0];
-        assert_eq!(run["messages"], 20_000);
+        assert_eq!(run["messages"], 100_000);
         assert!(run["per_second"].as_f64().unwrap() > 0.0, "{run}");
         let ticks: u64 = run["ticks"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
-        assert_eq!(ticks, 20_000, "every verdict is on the timeline");
+        assert_eq!(ticks, 100_000, "every verdict is on the timeline");
     }
     assert!(report["restart_seconds"].as_f64().unwrap() > 0.0);
     let picture = fs::read_to_string(out.join("throughput.svg")).unwrap();
