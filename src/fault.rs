@@ -137,8 +137,8 @@ pub fn classify(error: &KafkaError) -> Action {
         KafkaError::MessageProduction(Code::MessageSizeTooLarge) => Action::Exit(Exit::Config),
         // A fenced or otherwise fatal producer shows only this on send; the cause is asked for in the rebuild.
         KafkaError::MessageProduction(_) => Action::Rebuild,
-        // Another consumer with our group.instance.id joined: it has taken our place.
-        KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => Action::Exit(Exit::Fenced),
+        // Another member with our group.instance.id joined: the recovery finds out whether it is another process.
+        KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => Action::Wait(Duration::ZERO),
         KafkaError::MessageConsumptionFatal(_) => Action::Exit(Exit::Refused),
         KafkaError::MessageConsumption(code) | KafkaError::Global(code) => classify_code(*code),
         // Everything else (seek, offset fetch, rebalance, metadata) is repeated from the committed offsets.
@@ -181,7 +181,7 @@ fn is_denied(code: Code) -> bool {
 
 fn classify_code(code: Code) -> Action {
     match code {
-        Code::FencedInstanceId => Action::Exit(Exit::Fenced),
+        Code::FencedInstanceId => Action::Wait(Duration::ZERO),
         _ if is_denied(code) => Action::Exit(Exit::Refused),
         // We were silent too long and the group gave our partitions away; the next poll joins again.
         Code::PollExceeded => Action::Abort,

@@ -11,6 +11,7 @@ mod client;
 mod connect;
 mod consumer;
 mod native;
+mod place;
 mod producer;
 mod restore;
 pub mod topics;
@@ -53,13 +54,6 @@ const CHUNK_BYTES_MAX: usize = 8 << 20;
 /// How often clients are served that are not polled otherwise.
 const SERVE_MS: Duration = Duration::from_millis(1_000);
 
-/// Heartbeats that a lane whose producer was fenced waits to hear whether it lost its place in the group too: a newer
-/// process fences the producer first, and joins within a second or two.
-const RIVAL_HEARTBEATS: u32 = 3;
-const RIVAL_AGAIN_MS: Duration = Duration::from_millis(20);
-/// A member that is fenced again so soon after it joined anew, and a session, has a rival.
-const REJOINED_MS: Duration = Duration::from_millis(30_000);
-
 /// Pause between two questions for the ends of held partitions, and how long one may take.
 const ENDS_AGAIN_MS: Duration = Duration::from_millis(5_000);
 const END_MS_MAX: Duration = Duration::from_millis(200);
@@ -79,10 +73,9 @@ pub struct KafkaStream {
     partitions: i32,
     /// What the last commits left to read.
     committed: NextOffsets,
-    /// When the group's coordinator last took offsets of ours.
-    heard: Option<Instant>,
-    /// When a fenced consumer was replaced.
-    rejoined: Option<Instant>,
+    /// When the lane was here last, and when it came back after standing still for longer than its session.
+    seen: Instant,
+    stood_still: Option<Instant>,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
     /// When the clients that nobody polls were served.
@@ -123,8 +116,8 @@ impl KafkaStream {
             starts: Starts::new(),
             committed: NextOffsets::default(),
             partitions,
-            heard: None,
-            rejoined: None,
+            seen: Instant::now(),
+            stood_still: None,
             epoch: 0,
             served: Instant::now(),
             held: BTreeMap::new(),
@@ -151,55 +144,6 @@ impl KafkaStream {
         self.transactor.doubt();
         self.give_way()?;
         self.rebuild("the state of the last one is unknown")
-    }
-
-    /// Of two live processes with one identity the newer stays: so the group's coordinator decides, and a process that
-    /// hangs must not keep its replacement out. The older hears it at a heartbeat; built before that, a new producer
-    /// would fence the newer one's. A fenced producer alone says nothing: the broker also fences one whose transaction
-    /// took too long, say behind a SIGSTOP.
-    fn give_way(&mut self) -> Result<(), Fault> {
-        let wait_ms_max =
-            if self.transactor.is_fenced() { client::HEARTBEAT_MS * RIVAL_HEARTBEATS } else { Duration::ZERO };
-        let start = Instant::now();
-        loop {
-            client::serve(&self.consumer);
-            if self.keep_place()? || start.elapsed() >= wait_ms_max {
-                return Ok(());
-            }
-            std::thread::sleep(RIVAL_AGAIN_MS);
-        }
-    }
-
-    /// A consumer that librdkafka has ended is replaced, and that is true, or the process must end. Looked at again and
-    /// again, because the client tells the error only once, and whoever takes it may be waiting for something else.
-    ///
-    /// A member that cannot reach its coordinator for longer than its session joins again under a new member id, and is
-    /// then fenced by what it still had on the way under the old one. Another process fences a member whose offsets were
-    /// taken a moment ago, or one that has just joined anew; each side does that once, so one of the two ends.
-    fn keep_place(&mut self) -> Result<bool, Fault> {
-        let Some((code, _)) = self.consumer.client().fatal_error() else { return Ok(false) };
-        if code != Code::FencedInstanceId {
-            return Err(Fault::kafka("reading the input", KafkaError::MessageConsumptionFatal(code)));
-        }
-        let session = Duration::from_millis(self.kafka.session_timeout_ms);
-        let was_heard = self.heard.is_some_and(|heard| heard.elapsed() < session * 2 / 3);
-        let was_fenced = self.rejoined.is_some_and(|rejoined| rejoined.elapsed() < session + REJOINED_MS);
-        if was_heard || was_fenced {
-            let doing = "another process with this kafka.instance has taken this one's place: give each its own";
-            return Err(Fault::new(Action::Exit(Exit::Fenced), doing));
-        }
-        self.rejoined = Some(Instant::now());
-        let new = consumer::join(&self.kafka, self.lane, &self.topics.messages)?;
-        let had = self.consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
-        new.context().inherit(self.consumer.context(), had.elements().iter().map(|element| element.partition()));
-        let old = std::mem::replace(&mut self.consumer, new);
-        // Ending a client that was fenced while its coordinator was away can wait for ever (measured).
-        std::thread::Builder::new()
-            .name("fenced-consumer".into())
-            .spawn(move || drop(old))
-            .map_err(|error| Fault::caused(Action::Exit(Exit::Failed), "starting a thread", error))?;
-        tracing::warn!(lane = self.lane, "fenced by its own earlier membership: joining the group anew");
-        Ok(true)
     }
 
     fn rebuild(&mut self, why: &'static str) -> Result<(), Fault> {
@@ -273,6 +217,7 @@ impl KafkaStream {
 impl Stream for KafkaStream {
     fn poll(&mut self, chunk: &mut Chunk, records_max: usize, mut wait: Duration) -> Result<Polled, Fault> {
         chunk.clear();
+        self.see();
         if self.served.elapsed() > SERVE_MS {
             self.restorer.serve();
             self.served = Instant::now();
@@ -338,7 +283,6 @@ impl Stream for KafkaStream {
             .ok_or_else(|| Fault::new(Action::Abort, "the consumer has no group metadata"))?;
         failpoint::reached("before-send-offsets");
         self.transactor.send_offsets(&list, &group)?;
-        self.heard = Some(Instant::now());
         failpoint::reached("after-send-offsets");
         if failpoint::loses_result("no-commit") {
             return Err(Fault::new(Action::Rebuild, "the commit was lost on its way").with_outcome_unknown());
@@ -354,6 +298,7 @@ impl Stream for KafkaStream {
 
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
         // This is the loop that a lane is in while the broker is away. Records are read again: the rewind seeks.
+        self.see();
         self.restorer.serve();
         client::serve(&self.consumer);
         self.keep_place()?;

@@ -26,6 +26,8 @@ use crate::{
 const ATTEMPT_MS_MAX: Duration = Duration::from_millis(5_000);
 /// Pause between two attempts.
 const AGAIN_MS: Duration = Duration::from_millis(5);
+/// Pause before a coordinator that did not answer is asked again.
+const AGAIN_LATER_MS: Duration = Duration::from_millis(500);
 /// Pause while the local queue is full.
 const QUEUE_FULL_MS: Duration = Duration::from_millis(2);
 
@@ -55,7 +57,11 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 pub(super) struct Transactor {
     producer: ThreadedProducer<Deliveries>,
     call_ms_max: Duration,
-    open: bool,
+    timeout_ms: Duration,
+    /// When the open transaction was begun.
+    opened: Option<Instant>,
+    /// Whether the open transaction was older than the broker lets one be, when the producer was seen to be fenced.
+    fenced_late: Option<bool>,
     /// A call timed out in this producer's life: its late effects could hit the next transaction, because librdkafka
     /// does not bump the epoch with each transaction (KIP-890 part 2). A new producer is built before the next one.
     doubtful: bool,
@@ -67,15 +73,22 @@ impl Transactor {
         let producer: ThreadedProducer<Deliveries> = client::producer(kafka, lane)
             .create_with_context(Deliveries::default())
             .map_err(|error| Fault::caused(Action::Exit(crate::fault::Exit::Config), "building the producer", error))?;
-        let call_ms_max = Duration::from_millis(kafka.transaction_timeout_ms * 4 / 5);
-        let mut transactor = Self { producer, call_ms_max, open: false, doubtful: false };
+        let timeout_ms = Duration::from_millis(kafka.transaction_timeout_ms);
+        let mut transactor = Self {
+            producer,
+            call_ms_max: timeout_ms * 4 / 5,
+            timeout_ms,
+            opened: None,
+            fenced_late: None,
+            doubtful: false,
+        };
         transactor.repeat("initialising transactions", |producer| producer.init_transactions(ATTEMPT_MS_MAX))?;
         transactor.doubtful = false;
         Ok(transactor)
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.open
+        self.opened.is_some()
     }
 
     /// This producer is not to be used again.
@@ -92,9 +105,51 @@ impl Transactor {
         self.producer.client().fatal_error().is_some_and(|(code, _)| code == Code::Fenced)
     }
 
+    /// Whether the broker may have fenced it by ending a transaction that took too long.
+    pub(super) fn may_have_timed_out(&self) -> bool {
+        self.fenced_late == Some(true)
+    }
+
+    /// Asks the broker whether this is still the last producer with its id, by giving `offsets` to a transaction that is
+    /// then aborted; an open one is aborted too.
+    ///
+    /// # Errors
+    /// [`Fault`] that asks to wait: the coordinator does not answer.
+    pub(super) fn is_last(
+        &mut self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<bool, Fault> {
+        let asked = self.ask(offsets, group);
+        if self.is_fenced() {
+            return Ok(false);
+        }
+        match asked {
+            Ok(()) => Ok(true),
+            // Lost for another reason: nobody has taken the id, and the next transaction gets a new producer.
+            Err(_) if self.producer.client().fatal_error().is_some() => {
+                self.doubt();
+                Ok(true)
+            }
+            Err(fault) => Err(fault.with_action(Action::Wait(AGAIN_LATER_MS))),
+        }
+    }
+
+    fn ask(&mut self, offsets: &TopicPartitionList, group: &ConsumerGroupMetadata) -> Result<(), Fault> {
+        if self.is_open() {
+            self.abort()?;
+        }
+        self.begin()?;
+        match self.send_offsets(offsets, group) {
+            // The producer passed, the group's member did not.
+            Err(fault) if fault.action != Action::Abort => Err(fault),
+            _ => self.abort(),
+        }
+    }
+
     pub(super) fn begin(&mut self) -> Result<(), Fault> {
         self.repeat("beginning a transaction", |producer| producer.begin_transaction())?;
-        self.open = true;
+        self.opened = Some(Instant::now());
         self.producer.client().context().failed.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -117,6 +172,7 @@ impl Transactor {
                 Ok(()) => return Ok(()),
                 Err((error, again)) => {
                     if classify(&error) != Action::Retry || start.elapsed() > self.call_ms_max {
+                        self.note_fence();
                         return Err(Fault::kafka("writing an output", error));
                     }
                     record = again;
@@ -149,7 +205,7 @@ impl Transactor {
         let committed = self.repeat("committing the transaction", |producer| producer.commit_transaction(None));
         match committed {
             Ok(()) => {
-                self.open = false;
+                self.opened = None;
                 Ok(())
             }
             // librdkafka asks for an abort only when it knows that the broker did not commit.
@@ -160,8 +216,15 @@ impl Transactor {
 
     pub(super) fn abort(&mut self) -> Result<(), Fault> {
         self.repeat("aborting the transaction", |producer| producer.abort_transaction(ATTEMPT_MS_MAX))?;
-        self.open = false;
+        self.opened = None;
         Ok(())
+    }
+
+    /// Remembers, the first time that the producer is seen to be fenced, how old its transaction was then.
+    fn note_fence(&mut self) {
+        if self.fenced_late.is_none() && self.is_fenced() {
+            self.fenced_late = Some(self.opened.is_some_and(|opened| opened.elapsed() >= self.timeout_ms));
+        }
     }
 
     /// The same call again while librdkafka asks for it, within the deadline; past it the state of this producer is
@@ -175,6 +238,7 @@ impl Transactor {
         loop {
             let Err(error) = call(&self.producer) else { return Ok(()) };
             self.doubtful |= timed_out(&error);
+            self.note_fence();
             match classify(&error) {
                 Action::Retry if start.elapsed() < self.call_ms_max => {
                     tracing::debug!(%error, doing, "again");
