@@ -40,6 +40,7 @@ use crate::{
     fault::{Action, Exit, Fault, classify},
 };
 use consumer::{Membership, Starts};
+use place::Pulse;
 use producer::Transactor;
 use restore::Restorer;
 
@@ -73,9 +74,7 @@ pub struct KafkaStream {
     partitions: i32,
     /// What the last commits left to read.
     committed: NextOffsets,
-    /// When the lane was here last, and when it came back after standing still for longer than its session.
-    seen: Instant,
-    stood_still: Option<Instant>,
+    pulse: Pulse,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
     /// When the clients that nobody polls were served.
@@ -101,6 +100,7 @@ impl KafkaStream {
         let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
         let transactor = Transactor::new(&kafka, lane)?;
         let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(client::refused)?;
+        let pulse = Pulse::start(Duration::from_millis(kafka.session_timeout_ms))?;
         let consumer = consumer::join(&kafka, lane, &topics.messages)?;
         let input = CString::new(topics.messages.as_str())
             .map_err(|error| Fault::caused(Action::Exit(Exit::Config), "naming the input topic", error))?;
@@ -116,8 +116,7 @@ impl KafkaStream {
             starts: Starts::new(),
             committed: NextOffsets::default(),
             partitions,
-            seen: Instant::now(),
-            stood_still: None,
+            pulse,
             epoch: 0,
             served: Instant::now(),
             held: BTreeMap::new(),
@@ -217,7 +216,6 @@ impl KafkaStream {
 impl Stream for KafkaStream {
     fn poll(&mut self, chunk: &mut Chunk, records_max: usize, mut wait: Duration) -> Result<Polled, Fault> {
         chunk.clear();
-        self.see();
         if self.served.elapsed() > SERVE_MS {
             self.restorer.serve();
             self.served = Instant::now();
@@ -298,7 +296,6 @@ impl Stream for KafkaStream {
 
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
         // This is the loop that a lane is in while the broker is away. Records are read again: the rewind seeks.
-        self.see();
         self.restorer.serve();
         client::serve(&self.consumer);
         self.keep_place()?;

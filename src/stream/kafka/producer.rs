@@ -106,7 +106,9 @@ impl Transactor {
     }
 
     /// Whether the broker may have fenced it by ending a transaction that took too long.
-    pub(super) fn may_have_timed_out(&self) -> bool {
+    pub(super) fn may_have_timed_out(&mut self) -> bool {
+        // A fence may also come while no call is made.
+        self.note_fence();
         self.fenced_late == Some(true)
     }
 
