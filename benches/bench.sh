@@ -102,9 +102,9 @@ bench_scaling() {
   done
 }
 
-# Known and new authors alike, for ten minutes.
+# Known and new authors alike, for ten minutes. In single quotes (\047), because Redis ends a word at a double quote within it.
 bench_fill_redis() {
   awk -v users="$BENCH_USERS" 'BEGIN { for (user = 1; user <= users; user++)
-    printf "SET features:user:%d {\"account_age_days\":%d,\"follower_count\":10,\"messages_sent_7d\":3} EX 600\r\n", user, user % 3000 }' |
+    printf "SET features:user:%d \047{\"account_age_days\":%d,\"follower_count\":10,\"messages_sent_7d\":3}\047 EX 600\r\n", user, user % 3000 }' |
     redis-cli -u "$test_redis" --pipe >"$BENCH_OUT/redis.log"
 }
