@@ -25,7 +25,9 @@ cmd_bench() {
     results) ;;
     *) "bench_$only" ;;
   esac
-  python3 benches/results.py "$BENCH_OUT" >benches/RESULTS.md
+  # A failure leaves the last results as they are.
+  python3 benches/results.py "$BENCH_OUT" >"$BENCH_OUT/RESULTS.md"
+  cp "$BENCH_OUT/RESULTS.md" benches/
   # Beside the text that shows it.
   [[ ! -f $BENCH_OUT/drain/throughput.svg ]] || cp "$BENCH_OUT/drain/throughput.svg" benches/
   say "benches/RESULTS.md"
