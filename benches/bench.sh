@@ -21,7 +21,13 @@ cmd_bench() {
     bench_configure
   fi
   case $only in
-    all) bench_stages && bench_drain && bench_latency && bench_scaling ;;
+    all)
+      # Not joined by &&: then a failure inside of one would not end it.
+      bench_stages
+      bench_drain
+      bench_latency
+      bench_scaling
+      ;;
     results) ;;
     *) "bench_$only" ;;
   esac
