@@ -31,6 +31,7 @@ cmd_bench() {
     results) ;;
     *) "bench_$only" ;;
   esac
+  mkdir -p "$BENCH_OUT"
   # A failure leaves the last results as they are.
   python3 benches/results.py "$BENCH_OUT" >"$BENCH_OUT/RESULTS.md"
   cp "$BENCH_OUT/RESULTS.md" benches/
