@@ -23,7 +23,8 @@ FROM debian:bookworm-20251229-slim
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends ca-certificates libssl3 && \
     rm -rf /var/lib/apt/lists/* && \
-    useradd --system --uid 10001 --home-dir /var/lib/assize --shell /usr/sbin/nologin assize && \
+    groupadd --system --gid 10001 assize && \
+    useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/assize --shell /usr/sbin/nologin assize && \
     install --directory --owner assize --group assize /var/lib/assize /var/cache/assize /secrets
 COPY --from=build /usr/local/bin/assize /usr/local/bin/
 COPY models /opt/assize/models

@@ -21,11 +21,20 @@ cmd_bench() {
     bench_configure
   fi
   case $only in
-    all) bench_stages && bench_drain && bench_latency && bench_scaling ;;
+    all)
+      # Not joined by &&: then a failure inside of one would not end it.
+      bench_stages
+      bench_drain
+      bench_latency
+      bench_scaling
+      ;;
     results) ;;
     *) "bench_$only" ;;
   esac
-  python3 benches/results.py "$BENCH_OUT" >benches/RESULTS.md
+  mkdir -p "$BENCH_OUT"
+  # A failure leaves the last results as they are.
+  python3 benches/results.py "$BENCH_OUT" >"$BENCH_OUT/RESULTS.md"
+  cp "$BENCH_OUT/RESULTS.md" benches/
   # Beside the text that shows it.
   [[ ! -f $BENCH_OUT/drain/throughput.svg ]] || cp "$BENCH_OUT/drain/throughput.svg" benches/
   say "benches/RESULTS.md"
@@ -102,9 +111,9 @@ bench_scaling() {
   done
 }
 
-# Known and new authors alike, for ten minutes.
+# Known and new authors alike, for ten minutes. In single quotes (\047), because Redis ends a word at a double quote within it.
 bench_fill_redis() {
   awk -v users="$BENCH_USERS" 'BEGIN { for (user = 1; user <= users; user++)
-    printf "SET features:user:%d {\"account_age_days\":%d,\"follower_count\":10,\"messages_sent_7d\":3} EX 600\r\n", user, user % 3000 }' |
+    printf "SET features:user:%d \047{\"account_age_days\":%d,\"follower_count\":10,\"messages_sent_7d\":3}\047 EX 600\r\n", user, user % 3000 }' |
     redis-cli -u "$test_redis" --pipe >"$BENCH_OUT/redis.log"
 }

@@ -14,7 +14,7 @@ def table(header, rows):
     def line(cells):
         return "| " + " | ".join(cell.rjust(width) for cell, width in zip(cells, widths)) + " |"
 
-    rule = "|" + "|".join(" " + "-" * (width - 1) + ": " for width in widths).replace(": ", ": ") + "|"
+    rule = "|" + "|".join(" " + "-" * (width - 1) + ": " for width in widths) + "|"
     return "\n".join([line(header), rule, *map(line, rows)]) + "\n"
 
 
@@ -69,7 +69,7 @@ def head(any_report, folder):
         ["Java", java[0] if java else "-"],
         ["Redis", version("redis-server", "--version")],
         ["Rust", version("rustc", "--version")],
-        ["date", datetime.datetime.fromtimestamp(any_report["at"] / 1000, datetime.UTC).strftime("%Y-%m-%d")],
+        ["date", datetime.datetime.fromtimestamp(any_report["at"] / 1000, datetime.timezone.utc).strftime("%Y-%m-%d")],
     ]
     return table(["what", "which"], rows)
 
@@ -180,7 +180,7 @@ def main():
         print("```\n")
 
     print("# Measured\n")
-    print("`./dev bench` writes this file: every figure is of one run of it. Broker, Redis, load, reader and engine share")
+    print("`./dev bench` writes this file, from the last run of each of its parts. Broker, Redis, load, reader and engine share")
     print("the cores below. Ratios within a run mean more than figures of different days.\n")
     print(head(any_report, results.folder))
     drain, command = results.run("drain")

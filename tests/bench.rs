@@ -3,7 +3,11 @@
 
 mod common;
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use common::{Sandbox, text};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -11,11 +15,15 @@ use serde_json::Value;
 
 const TASK: &str = "[[task]]\nname = \"spam\"\nbundle = \"models/spam-sms\"\n[stream]\nlanes = 1\n";
 
-fn bench(sandbox: &Sandbox, out: &Path, args: &[&str]) -> Output {
+/// What it said, and its process id, which the names of its topics have.
+fn bench(sandbox: &Sandbox, out: &Path, args: &[&str]) -> (Output, u32) {
     let texts = sandbox.write("texts.tsv", "ham\tare we still on for lunch\nspam\twin a prize, call now\n");
     let mut command = sandbox.assize(&["bench", "--partitions", "2", "--texts", texts.to_str().unwrap()]);
     command.args(["--out", out.to_str().unwrap()]).args(args).env("ASSIZE_HASH_KEY", "a key for tests only");
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = command.spawn().unwrap();
+    let id = process.id();
+    (process.wait_with_output().unwrap(), id)
 }
 
 fn sandbox(name: &str) -> Sandbox {
@@ -34,7 +42,7 @@ fn a_drain_is_measured_beside_the_bare_loop_and_cleans_up() {
     let sandbox = sandbox("bench-drain");
     let out = sandbox.file("out");
     let args = ["--drain", "100000", "--limit", "--json", "--per-second-min", "1", "--first-verdict-max", "60"];
-    let output = bench(&sandbox, &out, &args);
+    let (output, id) = bench(&sandbox, &out, &args);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 
     let report = report(&out);
@@ -52,13 +60,12 @@ fn a_drain_is_measured_beside_the_bare_loop_and_cleans_up() {
 
     let asking: BaseConsumer = assize::stream::kafka::base(&sandbox.config.kafka).create().unwrap();
     let topics = asking.fetch_metadata(None, std::time::Duration::from_secs(10)).unwrap();
-    let at = report["at"].as_i64().unwrap();
-    // Others may bench at the same time: ours was named just before the report was begun.
-    let left = topics.topics().iter().filter_map(|topic| {
-        let made = topic.name().strip_prefix("assize-bench-")?.split('-').next()?;
-        Some(at - i64::from_str_radix(made, 16).ok()?).filter(|before| (0..2_000).contains(before))
-    });
-    assert_eq!(left.count(), 0, "topics are left");
+    // Others may bench at the same time.
+    let ours = format!("-{id}-");
+    let left: Vec<&str> = (topics.topics().iter().map(|topic| topic.name()))
+        .filter(|name| name.starts_with("assize-bench-") && name.contains(&ours))
+        .collect();
+    assert!(left.is_empty(), "topics are left: {left:?}");
 }
 
 #[test]
@@ -67,7 +74,7 @@ fn an_open_loop_is_measured_and_a_bound_that_is_not_kept_says_so() {
     let sandbox = sandbox("bench-open");
     let out = sandbox.file("out");
     let args = ["--rate", "300", "--seconds", "3", "--warm-up", "1", "--p50-max", "60000", "--p99-max", "0.001"];
-    let output = bench(&sandbox, &out, &args);
+    let (output, _) = bench(&sandbox, &out, &args);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("NOT KEPT: p99 ms") && said.contains("kept: p50 ms"), "{said}");
@@ -88,4 +95,23 @@ fn without_texts_it_says_where_to_get_some() {
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(text(&output).contains("--texts"), "{}", text(&output));
+}
+
+#[test]
+fn what_belongs_to_the_other_shape_is_wrong_use() {
+    for args in [
+        &["--rate", "1", "--limit"][..],
+        &["--rate", "1", "--rounds", "2"],
+        &["--rate", "1", "--per-second-min", "1"],
+        &["--rate", "1", "--limit-share-min", "0.5"],
+        &["--drain", "1", "--p50-max", "1"],
+        &["--drain", "1", "--p99-max", "1"],
+        &["--drain", "1", "--seconds", "1"],
+        &["--drain", "1", "--warm-up", "1"],
+        &["--drain", "1", "--limit", "--processes", "2"],
+    ] {
+        let output = common::assize(&[&["bench"], args].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output));
+        assert!(text(&output).contains("cannot be used with"), "{args:?}: {}", text(&output));
+    }
 }

@@ -21,7 +21,10 @@ static READERS: LazyLock<[RecordReader; 2]> = LazyLock::new(|| {
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, datum)) = input.split_first() else { return };
-    let Ok(message) = READERS[usize::from(choice % 2)].read::<Message>(datum) else { return };
+    let reader = &READERS[usize::from(choice % 2)];
+    let message = reader.read::<Message>(datum);
+    assert_eq!(reader.read_message(datum), message, "both ways of reading agree");
+    let Ok(message) = message else { return };
     assert!(message.text.len() + message.message_id.len() <= datum.len());
     comes_back(&message);
     let Ok(heard) = hear(message) else { return };

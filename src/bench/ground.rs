@@ -1,6 +1,10 @@
 //! Topics that exist for one bench alone, and how its processes are told of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::runtime::Runtime;
 
@@ -12,7 +16,7 @@ use crate::{
     failure::Failure,
     fault::Exit,
     service,
-    stream::kafka::topics::{self, Wanted},
+    stream::kafka::topics::{self, TopicsError, Wanted},
 };
 
 /// Where it all happens; its topics are deleted when it is dropped.
@@ -22,6 +26,8 @@ pub(super) struct Ground {
     partitions: i32,
     pub(super) schemas: Schemas,
     broker: Vec<i32>,
+    /// Whether there may be topics to delete.
+    made: AtomicBool,
     /// Keeps the registry's tasks alive.
     _runtime: Runtime,
 }
@@ -40,7 +46,8 @@ impl Ground {
         // Two that start in the same millisecond are told apart.
         let name = format!("assize-bench-{:x}-{}", now_ms(), std::process::id());
         let broker = usage::listeners(&config.kafka.bootstrap_servers);
-        Ok(Self { config: config.clone(), name, partitions: options.partitions, schemas, broker, _runtime: runtime })
+        let (partitions, made) = (options.partitions, AtomicBool::new(false));
+        Ok(Self { config: config.clone(), name, partitions, schemas, broker, made, _runtime: runtime })
     }
 
     /// Makes the topics of a pass; the input is that of all.
@@ -55,7 +62,10 @@ impl Ground {
         };
         config.kafka.group_id = format!("{}-{name}", self.name);
         let wanted = Wanted { partitions: Some(self.partitions), replicas: None };
-        topics::create(&config, wanted).map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        let made = topics::create(&config, wanted);
+        // Without a connection there is nothing to delete, nor a way to.
+        self.made.fetch_or(!matches!(made, Err(TopicsError::Connect(_))), Ordering::Relaxed);
+        made.map_err(|error| Failure::new(Exit::Unavailable, error))?;
         Ok(Pass { config, partitions: self.partitions })
     }
 
@@ -67,6 +77,9 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
+        if !*self.made.get_mut() {
+            return;
+        }
         if let Err(error) = topics::delete(&self.config, &format!("{}-", self.name)) {
             eprintln!("bench: topics {}-* are left on the broker: {error}", self.name);
         }

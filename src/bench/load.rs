@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -63,7 +66,8 @@ impl Messages {
         }
     }
 
-    /// Publishes `indexes`, each when it is due. Returns how late the latest was handed to the client.
+    /// Publishes `indexes`, each when it is due, until the schedule ends. Returns how late the latest was handed to the
+    /// client.
     pub(super) fn publish(
         &self,
         ground: &Ground,
@@ -81,6 +85,9 @@ impl Messages {
         schedule.start(first);
         for index in indexes {
             latest = latest.max(schedule.wait_for(index));
+            if schedule.has_ended() {
+                break;
+            }
             publisher.publish(&self.message(index), None, None).map_err(|error| Failure::new(Exit::Failed, error))?;
             if index % 1_024 == 0 {
                 progress(index);
@@ -107,27 +114,37 @@ fn of_length(texts: &[&str], first: usize, chars: usize) -> String {
     text
 }
 
-/// When messages are due; clones share the start.
+/// When messages are due; clones share start and end.
 #[derive(Clone)]
 pub(super) struct Schedule {
     /// None means at once.
     rate: Option<f64>,
     start: Arc<OnceLock<(Instant, u64)>>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Schedule {
     pub(super) fn at_once() -> Self {
-        Self { rate: None, start: Arc::default() }
+        Self { rate: None, start: Arc::default(), ended: Arc::default() }
     }
 
     /// `rate` messages a second.
     pub(super) fn open(rate: f64) -> Self {
-        Self { rate: Some(rate), start: Arc::default() }
+        Self { rate: Some(rate), start: Arc::default(), ended: Arc::default() }
     }
 
     /// Message `first` is due now.
     fn start(&self, first: u64) {
         self.start.get_or_init(|| (Instant::now(), first));
+    }
+
+    /// Nothing is due any more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// When `index` is due; none before the start.
@@ -140,11 +157,9 @@ impl Schedule {
     /// Sleeps until `index` is due. Returns how late it is.
     fn wait_for(&self, index: u64) -> Duration {
         let Some(due) = self.due(index) else { return Duration::ZERO };
-        let now = Instant::now();
-        if let Some(early) = due.checked_duration_since(now) {
-            thread::sleep(early);
-        }
-        now.saturating_duration_since(due)
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        // Also where the sleep was too long.
+        due.elapsed()
     }
 
     /// A message that is timed does not wait for others.

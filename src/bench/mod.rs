@@ -104,9 +104,9 @@ pub trait Progress {
 /// # Errors
 /// [`Failure`]: Kafka, the registry or a topic is not as needed, a process ended, or verdicts do not come.
 pub fn run(config: &Config, options: &Options, progress: &dyn Progress) -> Result<Report, Failure> {
+    let messages = Messages::read(options).map_err(|error| unreadable(&options.texts, error))?;
     fs::create_dir_all(&options.out).with_context(|| format!("folder {}", options.out.display()))?;
     let ground = Ground::prepare(config, options)?;
-    let messages = Messages::read(options).map_err(|error| unreadable(&options.texts, error))?;
     let bench = Bench { ground, options, messages, progress };
     let mut report = Report::new(options);
     match options.shape {
@@ -219,19 +219,27 @@ impl Bench<'_> {
             let (messages, ground, schedule) = (&self.messages, &self.ground, &schedule);
             let pass = &pass;
             let sender = scope.spawn(move || messages.publish(ground, pass, 1..all, schedule, |_| ()));
-            self.wait_for(&mut fleet, &watcher, warm_up)?;
-            let (before, seen_before) = (self.usage(&fleet), watcher.count());
-            self.wait_for(&mut fleet, &watcher, all)?;
-            let spent = Spent::between(&before, &self.usage(&fleet), all.saturating_sub(seen_before));
-            let late = sender.join().unwrap_or_else(|_| Err(panicked()))?;
-            Ok::<_, Failure>((spent, late))
-        })?;
+            let spent = self.spent_after(warm_up, all, &mut fleet, &watcher);
+            // Verdicts that do not come are no longer waited for: what is not sent yet, up to hours of it, need not be.
+            schedule.end();
+            (spent, sender.join().unwrap_or_else(|_| Err(panicked())))
+        });
+        // Why messages cannot be sent tells more than that their verdicts do not come.
+        let (late, spent) = (late?, spent?);
         let (memory_bytes_max, started) = (fleet.memory_bytes_max(), fleet.started());
         fleet.stop()?;
         let seen = watcher.finish()?;
         seen.check(all)?;
         report.open = Some(Open::of(seen, rate, started, spent, late, memory_bytes_max));
         Ok(())
+    }
+
+    /// What the messages of the open loop cost that are no warm-up.
+    fn spent_after(&self, warm_up: u64, all: u64, fleet: &mut Fleet, watcher: &Watcher) -> Result<Spent, Failure> {
+        self.wait_for(fleet, watcher, warm_up)?;
+        let (before, seen_before) = (self.usage(fleet), watcher.count());
+        self.wait_for(fleet, watcher, all)?;
+        Ok(Spent::between(&before, &self.usage(fleet), all.saturating_sub(seen_before)))
     }
 
     /// Waits for `count` verdicts, as long as some come and every process lives.

@@ -20,20 +20,24 @@ pub struct Args {
     /// Open loop: messages a second, each due at its own time whatever became of those before it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
+    // What belongs to the other shape conflicts with it: clap forgets a `requires` of one that the group rules out.
     /// How long the open loop is measured, seconds.
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(conflicts_with = "drain")]
     seconds: u32,
     /// Sent before, at the same rate, and left out of the figures, seconds.
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    #[arg(conflicts_with = "drain")]
     warm_up: u32,
     /// Drain: publish N messages first, then judge them as fast as it goes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     drain: Option<u64>,
     /// Drains of the same messages, each by a new group into new topics; the median counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=20))]
+    #[arg(conflicts_with = "rate")]
     rounds: u8,
-    /// After each drain also a bare loop: consume, hash, produce twice the same bytes. The limit of this machine.
-    #[arg(long, requires = "drain")]
+    /// After each drain also a bare loop: consume, hash, produce twice the same bytes. The limit of one process here.
+    #[arg(long, conflicts_with_all = ["rate", "processes"])]
     limit: bool,
     /// Partitions of the topics that are made for it.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(i32).range(1..=1_024))]
@@ -60,16 +64,17 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Messages a second, at least.
-    #[arg(long, value_name = "N", help_heading = "Bounds")]
+    #[arg(long, value_name = "N", conflicts_with = "rate", help_heading = "Bounds")]
     per_second_min: Option<f64>,
     /// Throughput over that of the bare loop, at least.
-    #[arg(long, value_name = "SHARE", requires = "limit", value_parser = share, help_heading = "Bounds")]
+    #[arg(long, value_name = "SHARE", requires = "limit", conflicts_with = "rate", value_parser = share)]
+    #[arg(help_heading = "Bounds")]
     limit_share_min: Option<f64>,
     /// Latency, milliseconds, at most.
-    #[arg(long, value_name = "MS", requires = "rate", help_heading = "Bounds")]
+    #[arg(long, value_name = "MS", conflicts_with = "drain", help_heading = "Bounds")]
     p50_max: Option<f64>,
     /// Latency, milliseconds, at most.
-    #[arg(long, value_name = "MS", requires = "rate", help_heading = "Bounds")]
+    #[arg(long, value_name = "MS", conflicts_with = "drain", help_heading = "Bounds")]
     p99_max: Option<f64>,
     /// Resident memory of a process, MB, at most.
     #[arg(long, value_name = "MB", help_heading = "Bounds")]

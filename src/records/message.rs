@@ -30,14 +30,16 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether datums of `schema` can be read by [`Self::decode`]: it has the fields of the published schema, in their
-    /// order and of their types.
+    /// Whether datums of `schema` can be read by [`Self::decode`]: it has the name of the published schema, without the
+    /// namespace, and its fields, in their order and of their types. The name tells nothing of the bytes, but the general
+    /// decoder asks for it, and `assize audit` reads with that: both must find the same records good.
     pub(crate) fn is_written_by(schema: &Schema) -> bool {
         static PUBLISHED: LazyLock<Option<Schema>> = LazyLock::new(|| Schema::parse_str(MESSAGE).ok());
         match (schema, &*PUBLISHED) {
             (Schema::Record(theirs), Some(Schema::Record(ours))) => {
-                let ours = ours.fields.iter().map(|field| (&field.name, &field.schema));
-                theirs.fields.iter().map(|field| (&field.name, &field.schema)).eq(ours)
+                let fields = ours.fields.iter().map(|field| (&field.name, &field.schema));
+                let same_fields = theirs.fields.iter().map(|field| (&field.name, &field.schema)).eq(fields);
+                theirs.name.name() == ours.name.name() && same_fields
             }
             _ => false,
         }
@@ -106,6 +108,7 @@ mod tests {
         let renamed = MESSAGE.replace(r#""namespace": "assize""#, r#""namespace": "elsewhere""#);
         assert!(is_ours(&renamed));
         for (ours, theirs) in [
+            (r#""name": "Message""#, r#""name": "Letter""#),
             (r#""user_id", "type": "long""#, r#""user_id", "type": "int""#),
             (r#""text", "type": "string""#, r#""text", "type": "bytes""#),
             (r#"["null", "string"], "default": null"#, r#"["string", "null"]"#),

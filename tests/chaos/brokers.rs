@@ -48,13 +48,13 @@ fn one_of_three_brokers_is_killed_under_load() {
 }
 
 /// Which of the brokers, from 0, has the group: the leader of the partition of `__consumer_offsets` that its name
-/// hashes to, as Java hashes texts.
+/// hashes to, as Java hashes texts; the sign is left out by Kafka's `Utils.abs`, which is not its `Utils.toPositive`.
 fn coordinator(bench: &Bench) -> usize {
     let hash = bench.sandbox.name.bytes().fold(0_i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     let client = bench.reader("read_committed");
     let metadata = client.fetch_metadata(Some("__consumer_offsets"), Duration::from_secs(10)).unwrap();
     let partitions = metadata.topics()[0].partitions();
-    let partition = (hash & i32::MAX) % partitions.len() as i32;
+    let partition = hash.checked_abs().unwrap_or_default() % partitions.len() as i32;
     let leader = partitions.iter().find(|found| found.id() == partition).unwrap().leader();
     usize::try_from(leader - 1).unwrap()
 }
