@@ -40,7 +40,6 @@ use crate::{
     fault::{Action, Exit, Fault, classify},
 };
 use consumer::{Membership, Starts};
-use place::Pulse;
 use producer::Transactor;
 use restore::Restorer;
 
@@ -74,7 +73,6 @@ pub struct KafkaStream {
     partitions: i32,
     /// What the last commits left to read.
     committed: NextOffsets,
-    pulse: Pulse,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
     /// When the clients that nobody polls were served.
@@ -100,7 +98,6 @@ impl KafkaStream {
         let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
         let transactor = Transactor::new(&kafka, lane)?;
         let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(client::refused)?;
-        let pulse = Pulse::start(Duration::from_millis(kafka.session_timeout_ms))?;
         let consumer = consumer::join(&kafka, lane, &topics.messages)?;
         let input = CString::new(topics.messages.as_str())
             .map_err(|error| Fault::caused(Action::Exit(Exit::Config), "naming the input topic", error))?;
@@ -116,7 +113,6 @@ impl KafkaStream {
             starts: Starts::new(),
             committed: NextOffsets::default(),
             partitions,
-            pulse,
             epoch: 0,
             served: Instant::now(),
             held: BTreeMap::new(),

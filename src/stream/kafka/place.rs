@@ -9,13 +9,13 @@
 //!   fenced in the group ──► producer still the last one? ── yes ─► own past: join anew
 //!                                    │ no
 //!                                    ├─ the broker had time to end a transaction of ours ─► take the identity back
-//!                                    └─ it had not, or this process stood still ─► another process: exit 76
+//!                                    └─ it had not ─► another process: exit 76
 //! ```
+//!
+//! Taking it back costs a replacement of a process that was taken for dead (stopped, or cut off) its place once: started
+//! again it is the last one, and stays.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rdkafka::{consumer::Consumer, error::KafkaError, types::RDKafkaErrorCode as Code};
 
@@ -29,60 +29,6 @@ use crate::{
 /// process fences the producer first, and joins within a second or two.
 const RIVAL_HEARTBEATS: u32 = 3;
 const RIVAL_AGAIN_MS: Duration = Duration::from_millis(20);
-
-/// How often a pulse is looked at.
-const BEAT_MS: Duration = Duration::from_millis(500);
-
-/// Whether this process got no processor for longer than its session: stopped, or on a machine that was paused. It was
-/// taken for dead then, and may have a replacement. A thread of its own beats, since a lane's calls may block as long.
-pub(super) struct Pulse(Arc<Mutex<Beats>>);
-
-struct Beats {
-    session: Duration,
-    last: Instant,
-    /// When it came back.
-    back: Option<Instant>,
-}
-
-impl Beats {
-    fn beat(&mut self, now: Instant) {
-        if now.duration_since(self.last) > self.session {
-            self.back = Some(now);
-        }
-        self.last = now;
-    }
-
-    fn stood_still(&self, now: Instant) -> bool {
-        self.back.is_some_and(|back| now.duration_since(back) < self.session)
-    }
-}
-
-impl Pulse {
-    /// Starts the thread; it ends when the pulse is dropped.
-    pub(super) fn start(session: Duration) -> Result<Self, Fault> {
-        let beats = Arc::new(Mutex::new(Beats { session, last: Instant::now(), back: None }));
-        let watched = Arc::downgrade(&beats);
-        std::thread::Builder::new()
-            .name("pulse".into())
-            .spawn(move || {
-                while let Some(beats) = Weak::upgrade(&watched) {
-                    beats.lock().unwrap_or_else(PoisonError::into_inner).beat(Instant::now());
-                    drop(beats);
-                    std::thread::sleep(BEAT_MS);
-                }
-            })
-            .map_err(|error| Fault::caused(Action::Exit(Exit::Failed), "starting a thread", error))?;
-        Ok(Self(beats))
-    }
-
-    /// Also when the lane wakes up first.
-    fn stood_still(&self) -> bool {
-        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        beats.beat(now);
-        beats.stood_still(now)
-    }
-}
 
 impl KafkaStream {
     /// A newer process must not lose to a new producer of this one, built before this one heard that its place in the
@@ -113,7 +59,7 @@ impl KafkaStream {
             self.rebuild("fenced after a call that timed out")?;
         } else if self.is_last()? {
             tracing::warn!(lane = self.lane, "fenced by its own earlier membership: joining the group anew");
-        } else if self.transactor.may_have_timed_out() && !self.pulse.stood_still() {
+        } else if self.transactor.may_have_timed_out() {
             // Nobody can tell. Should another process live, it finds that it is not the last one any more, and ends.
             self.rebuild("fenced after a transaction that took too long")?;
         } else {
@@ -151,24 +97,5 @@ impl KafkaStream {
             .spawn(move || drop(old))
             .map_err(|error| Fault::caused(Action::Exit(Exit::Failed), "starting a thread", error))?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_longer_than_the_session_is_seen_for_a_session() {
-        let session = Duration::from_secs(10);
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut beats = Beats { session, last: start, back: None };
-        beats.beat(at(9));
-        assert!(!beats.stood_still(at(9)));
-        beats.beat(at(20));
-        assert!(beats.stood_still(at(20)) && beats.stood_still(at(29)));
-        beats.beat(at(29));
-        assert!(!beats.stood_still(at(30)));
     }
 }
