@@ -149,7 +149,8 @@ impl<'a, S: Stream> Lane<'a, S> {
     fn turn(&mut self, batch: &mut Option<Batch>) -> Result<Turn, Fault> {
         self.health.progress();
         self.restore()?;
-        if batch.is_none() {
+        // A partition that is gone cannot be read again, and asking for it would keep the lane from hearing that it is gone.
+        if batch.is_none() && !self.stream.has_moved() {
             self.release()?;
         }
         let (records_max, wait) = (self.limits.chunk_records_max, self.patience(batch));

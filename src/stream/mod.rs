@@ -101,6 +101,11 @@ pub trait Stream {
     /// [`Fault`], when the partition could not be held.
     fn hold(&mut self, partition: i32) -> Result<(), Fault>;
 
+    /// Whether the next poll tells a change of the assignment: until then nothing may be released.
+    fn has_moved(&self) -> bool {
+        false
+    }
+
     /// Reads `partition` again from its committed offset. Only between two transactions.
     ///
     /// # Errors

@@ -311,6 +311,10 @@ impl Stream for KafkaStream {
         self.consumer.pause(&self.list([partition])).map_err(|error| Fault::kafka("pausing a partition", error))
     }
 
+    fn has_moved(&self) -> bool {
+        self.consumer.context().epoch() != self.epoch
+    }
+
     fn release(&mut self, partition: i32) -> Result<(), Fault> {
         let list = self.list([partition]);
         // Resumed first: the seek then discards whatever was fetched from the old position.
