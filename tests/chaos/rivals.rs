@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 /// So long that a slow machine is not taken for a lost session.
 const SESSION: (&str, &str) = ("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "20000");
 
-/// The newer one wins, as the group's coordinator decides: its predecessor may hang, and a replacement must get through.
+/// The newer one wins, because it initialised the transactional id last: its predecessor may hang, and a replacement must get through.
 #[test]
 #[ignore = "needs Java and Kafka's jars; run ./dev test"]
 fn the_older_of_two_processes_with_one_identity_ends_and_the_newer_goes_on() {

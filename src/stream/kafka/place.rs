@@ -6,7 +6,9 @@
 //! a join under the old member id arrives late; and it does not tell who holds an instance id.
 //!
 //! ```text
-//!   fenced in the group ──► producer still the last one? ── yes ─► own past: join anew
+//!   fenced in the group ──► a call of the producer timed out? ── yes ─► nothing can be asked: take the identity back
+//!                                    │ no
+//!                             producer still the last one? ── yes ─► own past: join anew
 //!                                    │ no
 //!                                    ├─ the broker had time to end a transaction of ours ─► take the identity back
 //!                                    └─ it had not ─► another process: exit 76
