@@ -6,8 +6,8 @@ use super::ConfigError;
 const PROFILES: [(&str, &str); 2] = [("throughput", ""), ("latency", LATENCY)];
 
 /// A verdict can be read some 10 ms after its message was: small transactions, no output waits for others, and one lane,
-/// because two would make twice the transactions of the same messages. A message costs the broker and us several times
-/// the CPU, so it is for streams that are far from the limit.
+/// because two would make twice the transactions of the same messages. It makes many small transactions, so it is
+/// for streams that are far from the limit.
 const LATENCY: &str = r#"
 [stream]
 lanes = 1
