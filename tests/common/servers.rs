@@ -72,13 +72,22 @@ impl Redis {
         field.map_or(0, |field| field.parse().unwrap())
     }
 
+    /// What it answers, asked again when it drops the connection, as a server does whose role changes.
     pub(crate) fn query<T: FromRedisValue>(&self, words: &[&str]) -> T {
         let mut command = redis::cmd(words[0]);
         words[1..].iter().for_each(|word| {
             command.arg(word);
         });
         let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
-        command.query(&mut client.get_connection().unwrap()).unwrap()
+        let mut answer = None;
+        eventually("the connection lasts for an answer", || {
+            answer = match client.get_connection().and_then(|mut connection| command.query(&mut connection)) {
+                Err(error) if error.is_connection_dropped() => None,
+                answer => Some(answer.unwrap()),
+            };
+            answer.is_some()
+        });
+        answer.unwrap()
     }
 
     pub(crate) fn kill(&mut self) {
