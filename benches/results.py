@@ -113,6 +113,18 @@ def threads(report):
     return table(["thread", "assize us a message", "bare loop us a message"], rows)
 
 
+def outcomes(runs):
+    """The bounds of these runs, and whether each was kept."""
+    rows = [
+        [command.removeprefix("assize bench "), outcome["name"], number(outcome["bound"], 2), number(outcome["found"], 2)]
+        + ["kept" if outcome["kept"] else "NOT KEPT"]
+        for _, report, command in runs
+        for outcome in report["outcomes"]
+    ]
+    rows = [[row[0].split(" --p")[0].split(" --rounds")[0], *row[1:]] for row in rows]
+    return table(["run", "bound", "asked", "found", ""], rows) if rows else ""
+
+
 def latencies(runs):
     rows = []
     for name, report, _ in runs:
@@ -188,6 +200,7 @@ def main():
         print("## A backlog of 2,000,000 messages\n")
         commands([("drain", drain, command)])
         print(drains(drain))
+        print(outcomes([("drain", drain, command)]))
         if drain["limits"]:
             print(f"Median: **{share_of_limit(drain):.0%}** of the bare loop, which consumes, hashes and produces twice the same")
             print("bytes with the same client library and settings, and judges nothing.\n")
@@ -220,6 +233,7 @@ def main():
         print("after 5 s of warm-up. The profile is `stream.profile`.\n")
         commands(runs)
         print(latencies(runs))
+        print(outcomes(runs))
         note("latency")
     tables = [
         ("partitions", "Partitions", [f"partitions-{n}" for n in (1, 2, 4, 8, 32)], last),

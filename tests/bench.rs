@@ -6,7 +6,9 @@ mod common;
 use std::{
     fs,
     path::Path,
-    process::{Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use common::{Sandbox, text};
@@ -17,13 +19,17 @@ const TASK: &str = "[[task]]\nname = \"spam\"\nbundle = \"models/spam-sms\"\n[st
 
 /// What it said, and its process id, which the names of its topics have.
 fn bench(sandbox: &Sandbox, out: &Path, args: &[&str]) -> (Output, u32) {
+    let process = start(sandbox, out, args);
+    let id = process.id();
+    (process.wait_with_output().unwrap(), id)
+}
+
+fn start(sandbox: &Sandbox, out: &Path, args: &[&str]) -> Child {
     let texts = sandbox.write("texts.tsv", "ham\tare we still on for lunch\nspam\twin a prize, call now\n");
     let mut command = sandbox.assize(&["bench", "--partitions", "2", "--texts", texts.to_str().unwrap()]);
     command.args(["--out", out.to_str().unwrap()]).args(args).env("ASSIZE_HASH_KEY", "a key for tests only");
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let process = command.spawn().unwrap();
-    let id = process.id();
-    (process.wait_with_output().unwrap(), id)
+    command.spawn().unwrap()
 }
 
 fn sandbox(name: &str) -> Sandbox {
@@ -58,14 +64,43 @@ fn a_drain_is_measured_beside_the_bare_loop_and_cleans_up() {
     let picture = fs::read_to_string(out.join("throughput.svg")).unwrap();
     assert!(picture.contains("bare loop") && picture.ends_with("</svg>\n"), "{picture}");
 
+    assert_eq!(topics_of(&sandbox, id), [""; 0], "left on the broker");
+}
+
+/// Whether its process says that it has partitions.
+fn judges(out: &Path) -> bool {
+    let logs = fs::read_dir(out).into_iter().flatten().flatten();
+    logs.map(|log| fs::read_to_string(log.path()).unwrap()).any(|log| log.contains("assigned"))
+}
+
+/// Others may bench at the same time.
+fn topics_of(sandbox: &Sandbox, id: u32) -> Vec<String> {
     let asking: BaseConsumer = assize::stream::kafka::base(&sandbox.config.kafka).create().unwrap();
-    let topics = asking.fetch_metadata(None, std::time::Duration::from_secs(10)).unwrap();
-    // Others may bench at the same time.
+    let topics = asking.fetch_metadata(None, Duration::from_secs(10)).unwrap();
     let ours = format!("-{id}-");
-    let left: Vec<&str> = (topics.topics().iter().map(|topic| topic.name()))
-        .filter(|name| name.starts_with("assize-bench-") && name.contains(&ours))
-        .collect();
-    assert!(left.is_empty(), "topics are left: {left:?}");
+    let names = topics.topics().iter().map(|topic| topic.name());
+    names.filter(|name| name.starts_with("assize-bench-") && name.contains(&ours)).map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs Kafka; run ./dev test"]
+fn a_signal_ends_it_and_its_topics() {
+    let sandbox = sandbox("bench-signal");
+    let out = sandbox.file("out");
+    // Far more than it will come to.
+    let process = start(&sandbox, &out, &["--rate", "100", "--seconds", "3600"]);
+    let id = process.id();
+    let started = Instant::now();
+    while !judges(&out) {
+        assert!(started.elapsed() < Duration::from_secs(60), "no process judges");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let kill = Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("a signal ended the bench"), "{}", text(&output));
+    assert_eq!(topics_of(&sandbox, id), [""; 0], "left on the broker");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use super::{Options, usage};
@@ -15,9 +16,14 @@ use crate::{
     config::{Config, Topics},
     failure::Failure,
     fault::Exit,
+    hash::Hasher,
+    ops::shutdown::Shutdown,
     service,
     stream::kafka::topics::{self, TopicsError, Wanted},
 };
+
+/// After a signal, for deleting the topics.
+const CLEAN_UP_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// Where it all happens; its topics are deleted when it is dropped.
 pub(super) struct Ground {
@@ -28,7 +34,8 @@ pub(super) struct Ground {
     broker: Vec<i32>,
     /// Whether there may be topics to delete.
     made: AtomicBool,
-    /// Keeps the registry's tasks alive.
+    shutdown: Shutdown,
+    /// Keeps the registry's tasks and the listener for signals alive.
     _runtime: Runtime,
 }
 
@@ -40,14 +47,29 @@ pub(super) struct Pass {
 
 impl Ground {
     pub(super) fn prepare(config: &Config, options: &Options) -> Result<Self, Failure> {
+        // The processes need it: better to hear it now than after publishing a backlog.
+        Hasher::load(&config.hash_key).map_err(|error| Failure::new(Exit::Config, error))?;
         let runtime = service::runtime()?;
         let schemas =
             Schemas::try_new(&config.schemas, runtime.handle()).map_err(|error| Failure::new(Exit::Config, error))?;
+        let shutdown = Shutdown::new(CLEAN_UP_SECONDS_MAX);
+        shutdown.on_signals(runtime.handle()).context("listening for signals")?;
         // Two that start in the same millisecond are told apart.
         let name = format!("assize-bench-{:x}-{}", now_ms(), std::process::id());
         let broker = usage::listeners(&config.kafka.bootstrap_servers);
         let (partitions, made) = (options.partitions, AtomicBool::new(false));
-        Ok(Self { config: config.clone(), name, partitions, schemas, broker, made, _runtime: runtime })
+        Ok(Self { config: config.clone(), name, partitions, schemas, broker, made, shutdown, _runtime: runtime })
+    }
+
+    /// Whether to go on: not after a signal.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.shutdown.requested() {
+            return Err(Failure::new(
+                Exit::Failed,
+                anyhow::anyhow!("a signal ended the bench; its topics are deleted"),
+            ));
+        }
+        Ok(())
     }
 
     /// Makes the topics of a pass; the input is that of all.
@@ -83,6 +105,7 @@ impl Drop for Ground {
         if let Err(error) = topics::delete(&self.config, &format!("{}-", self.name)) {
             eprintln!("bench: topics {}-* are left on the broker: {error}", self.name);
         }
+        self.shutdown.drained();
     }
 }
 

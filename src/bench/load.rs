@@ -90,6 +90,7 @@ impl Messages {
             }
             publisher.publish(&self.message(index), None, None).map_err(|error| Failure::new(Exit::Failed, error))?;
             if index % 1_024 == 0 {
+                ground.check()?;
                 progress(index);
             }
         }
@@ -162,9 +163,10 @@ impl Schedule {
         due.elapsed()
     }
 
-    /// A message that is timed does not wait for others.
+    /// A message that is timed waits for others no longer than a producer's would that cares for latency: at 0 each
+    /// would travel alone, and the broker would be busy with requests.
     fn linger_ms(&self) -> &'static str {
-        if self.rate.is_some() { "0" } else { "5" }
+        if self.rate.is_some() { "1" } else { "5" }
     }
 }
 

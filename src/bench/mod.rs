@@ -61,6 +61,8 @@ pub struct Options {
     pub config_file: Option<PathBuf>,
     /// Where results and logs go.
     pub out: PathBuf,
+    /// What the figures are held against.
+    pub bounds: Bounds,
 }
 
 /// Drain or open loop.
@@ -102,7 +104,7 @@ pub trait Progress {
 /// Measures; what was made on the broker is removed afterwards.
 ///
 /// # Errors
-/// [`Failure`]: Kafka, the registry or a topic is not as needed, a process ended, or verdicts do not come.
+/// [`Failure`]: Kafka, the registry or a topic is not as needed, a process ended, verdicts do not come, or a signal came.
 pub fn run(config: &Config, options: &Options, progress: &dyn Progress) -> Result<Report, Failure> {
     let messages = Messages::read(options).map_err(|error| unreadable(&options.texts, error))?;
     fs::create_dir_all(&options.out).with_context(|| format!("folder {}", options.out.display()))?;
@@ -115,6 +117,7 @@ pub fn run(config: &Config, options: &Options, progress: &dyn Progress) -> Resul
             bench.open(rate, seconds, warm_up_seconds, &mut report)?;
         }
     }
+    report.judge(&options.bounds);
     report.write(&options.out).with_context(|| format!("writing results to {}", options.out.display()))?;
     Ok(report)
 }
@@ -259,6 +262,8 @@ impl Bench<'_> {
                 let error = anyhow::anyhow!("no verdict for 60 s after {now} of {count}; the logs are in {logs}");
                 return Err(Failure::new(Exit::Failed, error));
             }
+            // First: the same Ctrl-C ends the processes too.
+            self.ground.check()?;
             fleet.check()?;
             std::thread::sleep(LOOK_MS);
         }

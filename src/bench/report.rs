@@ -44,6 +44,8 @@ pub struct Report {
     pub restart_seconds: Option<f64>,
     /// The open loop.
     pub open: Option<Open>,
+    /// The bounds that were asked for.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// The machine, as far as it tells.
@@ -183,6 +185,7 @@ impl Report {
             limits: Vec::new(),
             restart_seconds: None,
             open: None,
+            outcomes: Vec::new(),
         }
     }
 
@@ -197,7 +200,7 @@ impl Report {
     }
 
     /// Holds the figures against `bounds`.
-    pub fn judge(&self, bounds: &Bounds) -> Vec<Outcome> {
+    pub(super) fn judge(&mut self, bounds: &Bounds) {
         let open = self.open.as_ref();
         let memory =
             self.drains.iter().map(|drain| drain.memory_bytes_max).chain([open.and_then(|it| it.memory_bytes_max)]);
@@ -209,17 +212,15 @@ impl Report {
         let most = |name, bound: Option<f64>, found: Option<f64>| {
             bound.map(|bound| Outcome { name, bound, found, kept: found.is_some_and(|found| found <= bound) })
         };
-        [
+        let outcomes = [
             least("messages/s, at least", bounds.per_second_min, self.per_second()),
             least("share of the bare loop, at least", bounds.limit_share_min, self.limit_share()),
             most("p50 ms, at most", bounds.p50_ms_max, open.map(|it| it.p50_ms)),
             most("p99 ms, at most", bounds.p99_ms_max, open.map(|it| it.p99_ms)),
             most("memory MB, at most", bounds.memory_mb_max, memory.flatten().max().map(|bytes| bytes as f64 / 1e6)),
             most("first verdict s, at most", bounds.first_verdict_seconds_max, first),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        self.outcomes = outcomes.into_iter().flatten().collect();
     }
 
     /// Writes JSON, histogram and picture into `folder`.

@@ -98,7 +98,8 @@ Examples:
   assize bench --rate 5000 --p99-max 130                 exit 1 when the 99th percentile is later
   ASSIZE_STREAM__PROFILE=latency assize bench --rate 1000 --p50-max 20 --p99-max 50
 
-Exit codes: 0 done, every bound kept; 1 a bound is not kept, or a message has no verdict or two; 2 wrong use; 69 Kafka, \
+Exit codes: 0 done, every bound kept; 1 a bound is not kept, a message has no verdict or two, or a \
+signal came (the topics are deleted all the same); 2 wrong use; 69 Kafka, \
 the registry or a topic is not as needed.";
 
 fn share(text: &str) -> Result<f64, String> {
@@ -113,12 +114,11 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         telemetry::init(LogFormat::Human, "off").map_err(|error| Failure::new(Exit::Config, error))?;
         let config = self.config.load()?;
-        let (options, bounds, json) = (self.options(), self.bounds(), self.json);
+        let (options, json) = (self.options(), self.json);
         let bar = Bar(progress_bar(0, "{msg:14} {bar:40} {human_pos}/{human_len} messages, {per_sec}, {elapsed}"));
         let report = bench::run(&config, &options, &bar);
         bar.0.finish_and_clear();
         let report = report?;
-        let outcomes = report.judge(&bounds);
         if json {
             let text = serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?;
             print(&(text + "\n"))?;
@@ -126,10 +126,10 @@ impl Args {
             print(&show(&report, &options))?;
             eprintln!("results and pictures: {}", options.out.display());
         }
-        for outcome in &outcomes {
+        for outcome in &report.outcomes {
             eprintln!("{}", line(outcome));
         }
-        Ok(if outcomes.iter().all(|outcome| outcome.kept) { Exit::Done } else { Exit::Failed })
+        Ok(if report.outcomes.iter().all(|outcome| outcome.kept) { Exit::Done } else { Exit::Failed })
     }
 
     fn options(&self) -> Options {
@@ -151,6 +151,7 @@ impl Args {
             new_users: self.new_users,
             config_file: self.config.config.clone(),
             out: self.out.clone(),
+            bounds: self.bounds(),
         }
     }
 
