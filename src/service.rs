@@ -24,7 +24,7 @@ use crate::{
     features::store::{FeatureStore, MemoryStore, RedisConfig, RedisStore, SentinelConfig},
     hash::Hasher,
     lane::{BatchLimits, Lane, StormLimits},
-    model::Bundle,
+    model::{Bundle, isolate},
     ops::{
         health::{Health, LaneHealth},
         http::{Access, HttpServer},
@@ -53,6 +53,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let _lock = lock_instance(&config.kafka)?;
     let hasher = Hasher::load(&config.hash_key).map_err(|error| Failure::new(Exit::Config, error))?;
     let access = Access::load(&config.admin).map_err(|error| Failure::new(Exit::Config, error))?;
+    try_models(&config.tasks)?;
     let tasks = load_tasks(&config.tasks)?;
     let runtime = runtime()?;
     let handle = runtime.handle();
@@ -229,6 +230,19 @@ pub fn load_tasks(tasks: &[config::Task]) -> Result<Vec<Task>, Failure> {
         return Err(Failure::new(Exit::Config, error));
     }
     tasks.iter().map(load_task).collect()
+}
+
+/// Reads every bundle in a process of its own first: a hostile file ends that one. Only for the program `assize`, which
+/// it starts again.
+///
+/// # Errors
+/// [`Failure`], naming the bundle and what is wrong with it.
+pub fn try_models(tasks: &[config::Task]) -> Result<(), Failure> {
+    tasks.iter().try_for_each(|task| {
+        let named = || format!("task {}: bundle {}", task.name, task.bundle.display());
+        let refused = |error| Failure::new(Exit::Bundle, anyhow::Error::new(error).context(named()));
+        isolate::trial(None, &task.bundle, isolate::Limits::default()).map(drop).map_err(refused)
+    })
 }
 
 fn load_task(task: &config::Task) -> Result<Task, Failure> {

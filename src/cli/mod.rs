@@ -6,6 +6,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod features;
+mod model;
 mod output;
 mod run;
 mod schema;
@@ -56,6 +57,11 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Features for training, and the contract that names them.
     Features(features::Args),
+    /// Judge a model before it serves: does it load, what does a row cost?
+    Model(model::Args),
+    /// The process that `assize model verify` and `assize run` try a model in.
+    #[command(hide = true)]
+    ModelTrial(model::TrialArgs),
     /// Judge the messages of a topic, exactly once, until SIGTERM.
     Run(run::Args),
     /// Print our schemas, register them, or check one that a producer proposes.
@@ -103,6 +109,8 @@ impl Cli {
             Command::Dlq(args) => args.run(),
             Command::Features(args) => features::run(args),
             Command::Doctor(args) => args.run(),
+            Command::Model(args) => args.run(),
+            Command::ModelTrial(args) => args.run(),
             Command::Run(args) => run::run(&args),
             Command::Schema(args) => args.run(),
             Command::Send(args) => args.run(),

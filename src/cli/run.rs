@@ -26,6 +26,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let config = args.config.load()?;
     telemetry::init(config.log.format, &config.log.filter).map_err(|error| Failure::new(Exit::Config, error))?;
     if args.check {
+        service::try_models(&config.tasks)?;
         service::load_tasks(&config.tasks)?;
         return Ok(Exit::Done);
     }

@@ -144,6 +144,12 @@ impl Rows {
         self.ends.clear();
     }
 
+    /// Adds a row of numbers for all columns.
+    pub fn push_dense(&mut self, row: &[f32]) {
+        self.entries.extend((0u32..).zip(row.iter().copied()).filter(|&(_, value)| value != 0.0));
+        self.ends.push(self.entries.len());
+    }
+
     /// The non-zero entries of a row. Panics past [`Self::len`].
     pub fn row(&self, row: usize) -> &[(u32, f32)] {
         let start = row.checked_sub(1).map_or(0, |previous| self.ends[previous]);

@@ -25,6 +25,9 @@ use crate::{
 /// Files that a manifest may name.
 pub const FILES_MAX: usize = 16;
 
+/// Size of a graph, bytes.
+pub const GRAPH_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 const MANIFEST: &str = "manifest.json";
 const GRAPH: &str = "model.onnx";
 const VOCABULARY: &str = "vocabulary.tsv";
@@ -35,7 +38,7 @@ fn bytes_max(file: &str) -> u64 {
     const MIB: u64 = 1024 * 1024;
     match file {
         MANIFEST => MIB,
-        GRAPH => 256 * MIB,
+        GRAPH => GRAPH_BYTES_MAX,
         _ => 32 * MIB,
     }
 }

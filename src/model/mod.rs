@@ -13,18 +13,18 @@
 
 mod bundle;
 mod digest;
-mod first_layer;
 mod golden;
+pub mod isolate;
 mod manifest;
 mod onnx;
 
 use std::sync::Arc;
 
-pub use bundle::{Bundle, BundleError, FILES_MAX};
+pub use bundle::{Bundle, BundleError, FILES_MAX, GRAPH_BYTES_MAX};
 pub use digest::{Digest, NotADigest};
 pub use golden::{FEATURE_TOLERANCE, GOLDEN_VECTORS_MAX, GOLDEN_VECTORS_MIN, GoldenError, PROBABILITY_TOLERANCE};
 pub use manifest::{ContractManifest, FORMAT, Graph, Manifest, NumericFeature, Training};
-pub use onnx::{GraphError, ScoreError, Scorer, Scores, State, TILE_ROWS_MAX};
+pub use onnx::{Gives, GraphError, ScoreError, Scorer, Scores, State, TILE_ROWS_MAX};
 
 use crate::features::vector::Rows;
 

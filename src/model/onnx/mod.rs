@@ -8,15 +8,22 @@
 //! bounds what a lane holds, however many rows a chunk has. A graph that does not begin with a matrix product reads
 //! whole rows, spread out.
 
+mod first_layer;
+mod import;
+mod lower;
+mod tree_op;
+mod trees;
+
 use std::{ops::Range, panic, sync::Arc};
 
 use thiserror::Error;
 use tract_onnx::{
     prelude::*,
-    tract_hir::{infer::Factoid, internal::DimLike, tract_core::dims},
+    tract_hir::{internal::DimLike, tract_core::dims},
 };
 
-use super::{Graph, first_layer::FirstLayer};
+use self::{first_layer::FirstLayer, import::Imported};
+use super::Graph;
 use crate::features::vector::Rows;
 
 /// Numbers of a tile, so that it stays in the cache ...
@@ -32,12 +39,47 @@ const ROUNDING_MAX: f32 = 1e-5;
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // The messages say it.
 pub enum GraphError {
+    #[error("this is no ONNX model, or it is cut short; export it again")]
+    NotOnnx,
+    #[error("the graph uses version {found} of the operators {domain}; export it with target_opset={max} or less")]
+    Opset { domain: &'static str, found: i64, max: i64 },
+    #[error("the graph has the inputs {found:?}; export it with one, of all columns")]
+    Inputs { found: Vec<String> },
+    #[error("the input {name} is of type {found}; {remedy}")]
+    InputType { name: String, found: String, remedy: &'static str },
+    #[error("the input {name} has {found} axes; a model reads rows of columns")]
+    InputRank { name: String, found: usize },
+    #[error(
+        "the input {name} is for {found} rows at a time; export it with a dynamic first axis: \
+         FloatTensorType([None, columns]), or dynamic_axes and dynamic_shapes of torch.onnx.export"
+    )]
+    FixedRows { name: String, found: i64 },
+    #[error("the graph has {found} nodes; that is no classifier of rows")]
+    Nodes { found: usize },
+    #[error("the graph has sparse tensors; export it with dense ones")]
+    Sparse,
+    #[error("the output {name} is made of the label {node}; name the output of probabilities or scores")]
+    Labels { name: String, node: String },
+    #[error("the graph reads {name}, which nothing before it makes; it is malformed, export it again")]
+    Dangling { name: String },
+    #[error("the operator {operator} does not run here; {remedy}")]
+    Operator { operator: String, remedy: &'static str },
+    #[error("a {operator} is not usable: {problem}")]
+    Node { operator: String, problem: String },
+    #[error("the tensor {name} lies outside of the file (external data); export all in one file: external_data=False")]
+    External { name: String },
+    #[error("the tensor {name} is of type {found}; export the model with 32-bit numbers")]
+    TensorType { name: String, found: String },
+    #[error("the tensor {name} says that it has the shape {dims:?}, but {found} numbers are there")]
+    TensorSize { name: String, dims: Vec<i64>, found: usize },
     #[error("the graph cannot be read as ONNX")]
     Parse { source: TractError },
     #[error("the graph makes the ONNX reader panic; it is malformed, export it again")]
     Panic,
-    #[error("the graph has the inputs {found:?}; it must have {expected:?} and no other")]
-    Input { expected: String, found: Vec<String> },
+    #[error("the graph reads the input {found:?}; it must be {expected:?}")]
+    Input { expected: String, found: String },
+    #[error("the input {name} does not say how many columns it has; export it with FloatTensorType([None, columns])")]
+    Columns { name: String },
     #[error("the graph has no output {expected:?}; it has {found:?}")]
     Output { expected: String, found: Vec<String> },
     #[error("the graph reads {graph} columns; the bundle gives {numeric} numeric features and {terms} terms")]
@@ -56,7 +98,7 @@ pub enum ScoreError {
     Run { rows: usize, source: TractError },
     #[error("the graph gave {found} numbers for {rows} rows of {classes} classes")]
     Shape { rows: usize, classes: usize, found: usize },
-    #[error("the graph gave {found} for row {row}, which is no probability")]
+    #[error("the graph gave {found} for row {row}, which is no probability or score")]
     NotAProbability { row: usize, found: f32 },
 }
 
@@ -66,9 +108,21 @@ pub struct Scorer {
     plan: Arc<TypedRunnableModel>,
     /// None when the graph does not begin with a matrix product.
     first: Option<Arc<FirstLayer>>,
+    /// Columns of a row.
+    columns: usize,
     /// Columns that the plan reads.
     width: usize,
     classes: usize,
+    gives: Gives,
+}
+
+/// What the numbers of a graph mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// Each in 0..=1.
+    Probabilities,
+    /// Any numbers: a decision function, logits.
+    Scores,
 }
 
 /// One lane's working memory for one graph.
@@ -100,20 +154,62 @@ impl Scorer {
     }
 
     fn build(onnx: &[u8], graph: &Graph, numeric: usize, terms: usize, classes: usize) -> Result<Self, GraphError> {
-        let mut model =
-            tract_onnx::onnx().model_for_read(&mut &*onnx).map_err(|source| GraphError::Parse { source })?;
-        select(&mut model, graph)?;
+        let imported = import::import(onnx, Some(&graph.output))?;
+        if imported.input != graph.input {
+            return Err(GraphError::Input { expected: graph.input.clone(), found: imported.input });
+        }
         let width = numeric + terms;
-        match declared_width(&model) {
+        match imported.width {
             Some(graph) if graph != width => return Err(GraphError::Width { numeric, terms, graph }),
             _ => {}
         }
-        let failed = |source| GraphError::Prepare { width, source };
-        let (model, first) = prepare(model, width).map_err(failed)?;
-        check_output(&model, classes)?;
+        Self::of(imported, width, Some(classes), Gives::Probabilities)
+    }
+
+    /// Reads a graph alone, for an output or for the one of probabilities, as wide as it says that it is.
+    ///
+    /// # Errors
+    /// [`GraphError`]
+    pub fn open(onnx: &[u8], output: Option<&str>, gives: Gives) -> Result<Self, GraphError> {
+        let open = || {
+            let imported = import::import(onnx, output)?;
+            let width = imported.width.ok_or_else(|| GraphError::Columns { name: imported.input.clone() })?;
+            Self::of(imported, width, None, gives)
+        };
+        panic::catch_unwind(open).unwrap_or(Err(GraphError::Panic))
+    }
+
+    fn of(imported: Imported, columns: usize, classes: Option<usize>, gives: Gives) -> Result<Self, GraphError> {
+        let failed = |source| GraphError::Prepare { width: columns, source };
+        let mut onnx = tract_onnx::onnx();
+        onnx.op_register.insert("TreeEnsembleClassifier", tree_op::read);
+        onnx.op_register.insert("TreeEnsembleRegressor", tree_op::read);
+        let model = onnx.model_for_proto_model(&imported.model).map_err(|source| GraphError::Parse { source })?;
+        let (model, first) = prepare(model, columns).map_err(failed)?;
+        let classes = check_output(&model, classes)?;
         let plan = model.into_runnable().map_err(failed)?;
-        let width = first.as_ref().map_or(width, FirstLayer::units);
-        Ok(Self { plan, first: first.map(Arc::new), width, classes })
+        let width = first.as_ref().map_or(columns, FirstLayer::units);
+        Ok(Self { plan, first: first.map(Arc::new), columns, width, classes, gives })
+    }
+
+    /// Columns of a row that it reads.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Numbers that it gives for each row.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How rows go through it, in a word for people.
+    pub fn path(&self) -> &'static str {
+        let trees = self.plan.model().nodes().iter().any(|node| node.op.name() == "Trees");
+        match (&self.first, trees) {
+            (_, true) => "flat trees",
+            (Some(_), _) => "sparse first layer",
+            (None, _) => "dense",
+        }
     }
 
     /// Fresh working memory.
@@ -131,7 +227,10 @@ impl Scorer {
             let tile = start..rows.len().min(start + tile_rows);
             self.score_tile(state, rows, tile, &mut scores.values)?;
         }
-        check_probabilities(scores)
+        match self.gives {
+            Gives::Probabilities => check_probabilities(scores),
+            Gives::Scores => check_numbers(scores),
+        }
     }
 
     fn score_tile(
@@ -212,27 +311,6 @@ impl Tile {
     }
 }
 
-/// Keeps the wanted output only: others, such as the label that scikit-learn exports, are not all runnable.
-fn select(model: &mut InferenceModel, graph: &Graph) -> Result<(), GraphError> {
-    let inputs: Vec<String> = model.inputs.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
-    if inputs != [graph.input.as_str()] {
-        return Err(GraphError::Input { expected: graph.input.clone(), found: inputs });
-    }
-    let label = |outlet: &OutletId| model.outlet_label(*outlet).unwrap_or_default().to_owned();
-    let found: Vec<String> = model.outputs.iter().map(label).collect();
-    let Some(position) = found.iter().position(|name| *name == graph.output) else {
-        return Err(GraphError::Output { expected: graph.output.clone(), found });
-    };
-    model.outputs = vec![model.outputs[position]];
-    Ok(())
-}
-
-/// Columns that the graph says it reads, if it says so.
-fn declared_width(model: &InferenceModel) -> Option<usize> {
-    let columns = model.input_fact(0).ok()?.shape.dim(1)?.concretize()?;
-    columns.to_usize().ok()
-}
-
 fn prepare(mut model: InferenceModel, width: usize) -> TractResult<(TypedModel, Option<FirstLayer>)> {
     let batch = model.sym("rows");
     model.set_input_fact(0, f32::fact(dims!(batch, width)).into())?;
@@ -241,10 +319,25 @@ fn prepare(mut model: InferenceModel, width: usize) -> TractResult<(TypedModel, 
     Ok((model.into_optimized()?, first))
 }
 
-fn check_output(model: &TypedModel, classes: usize) -> Result<(), GraphError> {
+/// The number of classes.
+fn check_output(model: &TypedModel, classes: Option<usize>) -> Result<usize, GraphError> {
     let fact = model.output_fact(0).map_err(|source| GraphError::Prepare { width: 0, source })?;
-    let matches = fact.datum_type == f32::datum_type() && fact.rank() == 2 && fact.shape[1] == classes.to_dim();
-    if matches { Ok(()) } else { Err(GraphError::Classes { classes, found: format!("{fact:?}") }) }
+    let found = match fact.shape.dims() {
+        [_, found] => found.to_usize().ok().filter(|_| fact.datum_type == f32::datum_type()),
+        _ => None,
+    };
+    match (found, classes) {
+        (Some(found), None) => Ok(found),
+        (Some(found), Some(classes)) if found == classes => Ok(found),
+        _ => Err(GraphError::Classes { classes: classes.unwrap_or_default(), found: format!("{fact:?}") }),
+    }
+}
+
+fn check_numbers(scores: &Scores) -> Result<(), ScoreError> {
+    match scores.values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(ScoreError::NotAProbability { row: at / scores.classes, found: scores.values[at] }),
+    }
 }
 
 fn check_probabilities(scores: &Scores) -> Result<(), ScoreError> {

@@ -1,0 +1,42 @@
+//! Models as the real exporters write them score as onnxruntime does; others are refused with what to do.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure")]
+
+mod case;
+mod isolation;
+
+use case::{Case, cases};
+
+#[test]
+fn every_good_export_scores_as_onnxruntime() {
+    let mut failed = Vec::new();
+    let mut loaded = 0;
+    for case in cases() {
+        if case.refused.is_none() {
+            loaded += 1;
+            failed.extend(case.differs().map(|why| format!("{}: {why}", case.name)));
+        }
+    }
+    assert!(loaded >= 20, "{loaded}");
+    assert!(failed.is_empty(), "{} of {loaded}\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn files_are_small() {
+    let large = cases().into_iter().filter(|case: &Case| case.onnx.len() >= 20_000).map(|case| case.name);
+    assert_eq!(large.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn every_bad_file_is_refused_with_what_to_do() {
+    let mut failed = Vec::new();
+    for case in cases() {
+        // What only shows when rows are scored is for the process of its own that isolation.rs starts.
+        let Some(expected) = case.refused.as_deref().filter(|expected| *expected != "memory") else { continue };
+        match case.open() {
+            Err(message) if message.contains(expected) => {}
+            other => failed.push(format!("{}: {:?}", case.name, other.map(drop))),
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
