@@ -211,7 +211,7 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
         "bounds of feature follower_count are 5..=1",
     );
     bad_manifest(|m| m["graph"]["output"] = json!("logits"), "no output \"logits\"");
-    bad_manifest(|m| m["graph"]["output"] = json!("label"), "it must be 32-bit probabilities of 2 classes per row");
+    bad_manifest(|m| m["graph"]["output"] = json!("label"), "the output label is made of the label");
     bad_manifest(|m| m["graph"]["input"] = json!("x"), "must have \"x\"");
     bad_manifest(|m| m["files"]["../manifest.json"] = json!("00".repeat(32)), "plain file names only");
     bad_manifest(|m| m["files"]["model.onnx"] = json!("abc"), "\"abc\" is no SHA-256");

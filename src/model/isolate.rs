@@ -82,6 +82,8 @@ pub fn trial(program: Option<&Path>, model: &Path, limits: Limits) -> Result<Str
         .arg(format!("--cpu-seconds={}", limits.cpu_seconds))
         .arg("--")
         .arg(model)
+        // So that memory is asked for as it is needed, and the limit sees it.
+        .env("MIMALLOC_ARENA_RESERVE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -362,7 +362,7 @@ def loop():
 
 
 def doubling():
-    names = ["input"] + [f"x{n}" for n in range(50)] + ["probabilities"]
+    names = ["input"] + [f"x{n}" for n in range(27)] + ["probabilities"]
     return simple(
         [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in zip(names, names[1:], strict=False)]
     )

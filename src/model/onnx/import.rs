@@ -154,9 +154,8 @@ fn needed(graph: GraphProto, wanted: String, input: &str) -> Result<GraphProto, 
             continue;
         }
         if gives_labels(&node) {
-            let labels = node.output.first().filter(|labels| names.contains(*labels));
-            if let Some(labels) = labels {
-                return Err(GraphError::Labels { name: wanted, node: labels.clone() });
+            if node.output.first().is_some_and(|labels| names.contains(labels)) {
+                return Err(GraphError::Labels { name: wanted });
             }
             node.output.remove(0);
         }

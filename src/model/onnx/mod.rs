@@ -58,8 +58,8 @@ pub enum GraphError {
     Nodes { found: usize },
     #[error("the graph has sparse tensors; export it with dense ones")]
     Sparse,
-    #[error("the output {name} is made of the label {node}; name the output of probabilities or scores")]
-    Labels { name: String, node: String },
+    #[error("the output {name} is made of the label; name the output of probabilities or scores")]
+    Labels { name: String },
     #[error("the graph reads {name}, which nothing before it makes; it is malformed, export it again")]
     Dangling { name: String },
     #[error("the operator {operator} does not run here; {remedy}")]
@@ -74,7 +74,7 @@ pub enum GraphError {
     TensorSize { name: String, dims: Vec<i64>, found: usize },
     #[error("the graph cannot be read as ONNX")]
     Parse { source: TractError },
-    #[error("the graph makes the ONNX reader panic; it is malformed, export it again")]
+    #[error("the graph makes the ONNX reader panic; it is malformed or needs too much memory, export it again")]
     Panic,
     #[error("the graph reads the input {found:?}; it must be {expected:?}")]
     Input { expected: String, found: String },
