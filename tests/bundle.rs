@@ -212,7 +212,7 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
     );
     bad_manifest(|m| m["graph"]["output"] = json!("logits"), "no output \"logits\"");
     bad_manifest(|m| m["graph"]["output"] = json!("label"), "the output label is made of the label");
-    bad_manifest(|m| m["graph"]["input"] = json!("x"), "must have \"x\"");
+    bad_manifest(|m| m["graph"]["input"] = json!("x"), "reads the input \"features\"; it must be \"x\"");
     bad_manifest(|m| m["files"]["../manifest.json"] = json!("00".repeat(32)), "plain file names only");
     bad_manifest(|m| m["files"]["model.onnx"] = json!("abc"), "\"abc\" is no SHA-256");
     bad_manifest(

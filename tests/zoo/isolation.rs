@@ -64,7 +64,7 @@ fn many_mutated_models_harm_no_one() {
 
 /// Every mutated file is loaded or refused: the trial answers, and this process, which made it, is there to hear it.
 fn mutate(count: usize) {
-    let zoo = cases();
+    let zoo: Vec<_> = cases().into_iter().filter(|case| case.refused.is_none()).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mutated.onnx");
     let mut random = Random(7);
@@ -98,19 +98,20 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
     }
 
-    /// One or two changes: a bit, a byte, a number that is large in a varint, a part that is gone, doubled or moved.
+    /// One to three changes: a bit, a byte, a number that is large in a varint, a part that is gone, doubled or moved.
     fn mutate(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
-        for _ in 0..=self.below(2) {
+        for _ in 0..=self.below(3) {
             let len = bytes.len();
             let at = self.below(len);
             let until = (at + 1 + self.below(24)).min(len);
-            match self.below(12) {
+            match self.below(16) {
                 _ if len == 0 => bytes.push(self.below(256) as u8),
-                0..=3 => bytes[at] ^= 1 << self.below(8),
-                4..=6 => bytes[at] = self.below(256) as u8,
-                7..=8 => bytes[at..until].fill([0, 0x7f, 0xff][self.below(3)]),
-                9 => drop(bytes.drain(at..until)),
-                10 => {
+                // Most keep names readable and lengths as they are: what parses reaches what is behind the parser.
+                0..=9 => bytes[at] ^= 1 << self.below(7),
+                10 | 11 => bytes[at] = self.below(256) as u8,
+                12 => bytes[at..until].fill([0, 0x7f, 0xff][self.below(3)]),
+                13 => drop(bytes.drain(at..until)),
+                14 => {
                     let part = bytes[at..until].to_vec();
                     let to = self.below(len);
                     bytes.splice(to..to, part);
