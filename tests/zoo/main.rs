@@ -40,3 +40,21 @@ fn every_bad_file_is_refused_with_what_to_do() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+#[test]
+fn exports_take_the_path_that_suits_them() {
+    let cases = cases();
+    for (name, expected) in [
+        ("logistic-2-zipmap", "sparse first layer"),
+        ("logistic-ovr", "sparse first layer"),
+        ("maxabs-logistic", "sparse first layer"),
+        ("calibrated-isotonic", "sparse first layer"),
+        ("torch-mlp-dynamo", "sparse first layer"),
+        // Sparse rows would lose the difference of large numbers.
+        ("scaler-logistic", "dense"),
+        ("hist-gradient-boosting-2", "flat trees"),
+    ] {
+        let case = cases.iter().find(|case| case.name == name).unwrap();
+        assert_eq!(case.open().unwrap().path(), expected, "{name}");
+    }
+}

@@ -9,7 +9,7 @@
 
 use tract_onnx::{
     prelude::*,
-    tract_hir::tract_core::ops::{einsum::EinSum, source::TypedSource},
+    tract_hir::tract_core::ops::{array::Slice, einsum::EinSum, source::TypedSource},
 };
 
 use crate::features::vector::Rows;
@@ -22,23 +22,45 @@ pub(super) struct FirstLayer {
 }
 
 impl FirstLayer {
-    /// Takes the first product out of `model`, whose input is then that product's output. None, and the model is left
-    /// as it is, when its input goes anywhere else than into one product with constant weights.
+    /// Takes the first product out of `model`, whose input is then what came out of that product. Several products, as
+    /// one-vs-rest and calibration by folds have them, become one, whose columns are then parted. None, and the model is
+    /// left as it is, when its input goes anywhere else than into products with constant weights.
     pub(super) fn take(model: &mut TypedModel) -> TractResult<Option<Self>> {
         let source = model.input_outlets()?[0];
-        let [product] = model.outlet_successors(source) else { return Ok(None) };
-        let product = product.node;
-        let Some((layer, weights)) = Self::of(model, product, source)? else { return Ok(None) };
-
-        let fact = model.outlet_fact(product.into())?.clone();
-        for input in [source, weights] {
-            model.node_mut(input.node).outputs[input.slot].successors.retain(|successor| successor.node != product);
+        let mut products = Vec::new();
+        for product in model.outlet_successors(source).iter().map(|successor| successor.node) {
+            let Some((layer, weights)) = Self::of(model, product, source)? else { return Ok(None) };
+            products.push((product, layer, weights));
         }
-        let node = model.node_mut(product);
-        node.op = Box::new(TypedSource::new(fact));
-        node.inputs.clear();
-        model.set_input_outlets(&[product.into()])?;
-        Ok(Some(layer))
+        let Some((first, ..)) = products.first() else { return Ok(None) };
+        let rows = model.outlet_fact((*first).into())?.shape[0].clone();
+        let units: usize = products.iter().map(|(_, layer, _)| layer.units).sum();
+        let fact = f32::fact([rows, units.to_dim()]);
+        let node = model.node_mut(source.node);
+        node.op = Box::new(TypedSource::new(fact.clone()));
+        node.outputs[source.slot].fact = fact;
+        let mut start = 0;
+        for (product, layer, weights) in &products {
+            let end = start + layer.units;
+            let successors = &mut model.node_mut(weights.node).outputs[weights.slot].successors;
+            successors.retain(|successor| successor.node != *product);
+            let node = model.node_mut(*product);
+            node.op = Box::new(Slice::new(1, start, end));
+            node.inputs = vec![source];
+            start = end;
+        }
+        Ok(Self::side_by_side(products.into_iter().map(|(_, layer, _)| layer).collect()))
+    }
+
+    /// One layer with the units of all.
+    fn side_by_side(mut layers: Vec<Self>) -> Option<Self> {
+        if layers.len() == 1 {
+            return layers.pop();
+        }
+        let units = layers.iter().map(|layer| layer.units).sum();
+        let width = layers.first().map(|layer| layer.weights.len() / layer.units.max(1))?;
+        let row = |row: usize| layers.iter().flat_map(move |layer| &layer.weights[row * layer.units..][..layer.units]);
+        Some(Self { weights: (0..width).flat_map(row).copied().collect(), units })
     }
 
     /// The weights of node `product`, if it is a product of rows from `source` and a constant.

@@ -64,6 +64,16 @@ impl Lowered {
         name
     }
 
+    fn integers(&mut self, name: String, values: Vec<i64>) {
+        self.tensors.push(TensorProto {
+            name,
+            dims: vec![values.len() as i64],
+            data_type: DataType::Int64 as i32,
+            int64_data: values,
+            ..TensorProto::default()
+        });
+    }
+
     fn scaler(&mut self, node: &NodeProto) -> Result<(), GraphError> {
         let (input, output) = ends(node)?;
         let (offset, scale) = (floats(node, "offset"), floats(node, "scale"));
@@ -193,13 +203,7 @@ impl Lowered {
         let keeps = attribute_int("keepdims", keeps.into());
         if self.opset >= if operator == "ReduceSum" { 13 } else { 18 } {
             let name = format!("{output}/axes");
-            self.tensors.push(TensorProto {
-                name: name.clone(),
-                dims: vec![axes.len() as i64],
-                data_type: DataType::Int64 as i32,
-                int64_data: axes,
-                ..TensorProto::default()
-            });
+            self.integers(name.clone(), axes);
             self.node(operator, &[input, &name], output, vec![keeps]);
         } else {
             let axes = AttributeProto {
