@@ -49,23 +49,26 @@
 //! - [`dedup`]: the idempotency window
 //! - [`features`]: user features, text features, rows for the models
 //! - [`model`]: bundles and scoring
-//! - [`decision`]: threshold and action
+//! - [`decision`]: threshold and action, and how to choose them
 //! - [`clock`] for what is written down
 //! - [`hash`]: keyed hashes in place of texts and users
 //! - [`ops`]: metrics, health, logs, shutdown
 //! - [`fault`]: error -> what to do, in one match
 //! - [`failure`]: why a command ended, with its exit code
 //! - [`failpoint`]: crashes and bugs that tests ask for
+//! - [`rows`]: files of messages
 //! - [`send`]: an upstream producer
 //! - [`audit`]: the outputs held against the input: lost, duplicated, unexpected, torn, out of order
 //! - [`tail`]: topics as people and the audit read them
 //! - [`dlq`]: dead letters, listed, counted and reported upstream
 //! - [`watch`]: records decoded, as they come
 //! - [`demo`]: labelled messages without services
+//! - [`classify`]: messages from a file, judged without services
 //! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
 pub mod bench;
+pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod codec;
@@ -87,6 +90,7 @@ pub mod ops;
 pub mod pipeline;
 pub mod pystr;
 pub mod records;
+pub mod rows;
 pub mod send;
 pub mod service;
 pub mod stream;

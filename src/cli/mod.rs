@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod classify;
 mod demo;
 mod dlq;
 mod doctor;
@@ -49,6 +50,8 @@ pub enum Command {
     /// The bare loop that `assize bench --limit` starts.
     #[command(hide = true)]
     BenchLimit(bench::LimitArgs),
+    /// Judge messages from a file or standard input, with no services at all.
+    Classify(classify::Args),
     /// Judge labelled messages from a file, with no services at all.
     Demo(demo::Args),
     /// Look at dead letters: list, show, count, report upstream; and what their codes mean.
@@ -105,6 +108,7 @@ impl Cli {
             Command::Audit(args) => args.run(),
             Command::Bench(args) => args.run(),
             Command::BenchLimit(args) => args.run(),
+            Command::Classify(args) => args.run(),
             Command::Demo(args) => demo::run(args),
             Command::Dlq(args) => args.run(),
             Command::Features(args) => features::run(args),

@@ -7,7 +7,8 @@ use crate::{
     codec::Schemas,
     failure::Failure,
     fault::Exit,
-    send::{self, Format, Options, PublishError, SendError, Summary},
+    rows::Format,
+    send::{self, Options, PublishError, SendError, Summary},
     service,
     stream::kafka::ConnectError,
 };

@@ -8,6 +8,7 @@
 
 mod policy;
 mod threshold;
+pub mod tune;
 
 pub use policy::{Bands, Binary, Outcome, Policy, PolicyError};
 pub use threshold::{NotAThreshold, Threshold};

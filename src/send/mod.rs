@@ -10,20 +10,23 @@
 //! there leaves out nothing.
 
 mod publisher;
-mod rows;
 mod schedule;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::{codec::Schemas, config::Config, records::Message};
-use rows::{BadRow, Row, Rows};
+use crate::{
+    codec::Schemas,
+    config::Config,
+    records::Message,
+    rows::{BadRow, Format, Rows, object_or_its_text},
+};
 use schedule::Schedule;
 
 pub use publisher::PublishError;
 pub(crate) use publisher::Publisher;
-pub use rows::Format;
 
 /// How long a message waits for others to travel with.
 const LINGER_MS: &str = "5";
@@ -45,6 +48,21 @@ pub struct Options {
     pub rounds: u64,
     /// Pass over bad lines and count them, instead of stopping at the first.
     pub skip_bad: bool,
+}
+
+/// The fields of a message and its optional headers. Values are not judged: a producer may well send a bad message.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    pub(crate) message_id: Option<String>,
+    pub(crate) user_id: i64,
+    pub(crate) text: String,
+    pub(crate) language: Option<String>,
+    #[serde(default, deserialize_with = "object_or_its_text")]
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) created_at: Option<i64>,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) revision: Option<i64>,
 }
 
 /// What became of it.

@@ -1,9 +1,11 @@
+//! Files of messages: NDJSON, CSV and TSV, row by row, with the line of each.
+
 use std::{
     cell::Cell,
-    collections::BTreeMap,
     fmt,
     fs::File,
     io::{self, BufRead, BufReader, Read},
+    marker::PhantomData,
     path::Path,
     rc::Rc,
 };
@@ -12,7 +14,7 @@ use clap::ValueEnum;
 use csv::{ReaderBuilder, StringRecord};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 /// A row larger than this is no message; nor is a file without line ends, or a quote that is never closed.
@@ -43,39 +45,24 @@ impl Format {
     }
 }
 
-/// The fields of a message and its optional headers. Values are not judged: a producer may well send a bad message.
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Row {
-    pub(super) message_id: Option<String>,
-    pub(super) user_id: i64,
-    pub(super) text: String,
-    pub(super) language: Option<String>,
-    #[serde(default, deserialize_with = "object_or_its_text")]
-    pub(super) metadata: BTreeMap<String, String>,
-    pub(super) created_at: Option<i64>,
-    pub(super) idempotency_key: Option<String>,
-    pub(super) revision: Option<i64>,
-}
-
-/// A row that cannot be sent.
+/// A row that cannot be read.
 #[derive(Debug)]
-pub(super) enum BadRow {
+pub(crate) enum BadRow {
     /// The file cannot be read on.
     Read(io::Error),
-    /// This line is no message.
+    /// This line is not what is read.
     Bad { line: u64, problem: String },
 }
 
 /// The rows of a file, each with its line number from 1.
-pub(super) enum Rows {
+pub(crate) enum Rows {
     Ndjson { source: BufReader<Limited>, limit: Limit, line: u64, buffer: Vec<u8> },
     Table { source: csv::Reader<Limited>, limit: Limit, header: StringRecord, record: StringRecord },
 }
 
 impl Rows {
     /// Opens `file`, or standard input where there is none.
-    pub(super) fn open(file: Option<&Path>, format: Format) -> io::Result<Self> {
+    pub(crate) fn open(file: Option<&Path>, format: Format) -> io::Result<Self> {
         let source: Box<dyn Read> = match file {
             Some(file) => Box::new(File::open(file)?),
             None => Box::new(io::stdin()),
@@ -100,7 +87,7 @@ impl Rows {
     }
 
     /// The next row with its line; none at the end.
-    pub(super) fn next_row(&mut self) -> Option<Result<(u64, Row), BadRow>> {
+    pub(crate) fn next_row<R: DeserializeOwned>(&mut self) -> Option<Result<(u64, R), BadRow>> {
         match self {
             Self::Ndjson { source, limit, line, buffer } => loop {
                 limit.start_row();
@@ -126,7 +113,7 @@ impl Rows {
     }
 }
 
-fn json_row(line: u64, text: &[u8]) -> Result<(u64, Row), BadRow> {
+fn json_row<R: DeserializeOwned>(line: u64, text: &[u8]) -> Result<(u64, R), BadRow> {
     serde_json::from_slice(text).map(|row| (line, row)).map_err(|error| {
         // Each line is a document of its own.
         let problem = error.to_string().replacen(" at line 1 column ", " at column ", 1);
@@ -134,7 +121,11 @@ fn json_row(line: u64, text: &[u8]) -> Result<(u64, Row), BadRow> {
     })
 }
 
-fn table_row(header: &StringRecord, record: &StringRecord, before: u64) -> Result<(u64, Row), BadRow> {
+fn table_row<R: DeserializeOwned>(
+    header: &StringRecord,
+    record: &StringRecord,
+    before: u64,
+) -> Result<(u64, R), BadRow> {
     let line = record.position().map_or(before, csv::Position::line);
     let row =
         record.deserialize(Some(header)).map_err(|error| BadRow::Bad { line, problem: problem(&error, header) })?;
@@ -165,37 +156,41 @@ fn problem(error: &csv::Error, header: &StringRecord) -> String {
     }
 }
 
-/// `metadata` is an object in JSON, and the text of one in a table.
-fn object_or_its_text<'de, D: Deserializer<'de>>(source: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Metadata;
-    impl<'de> Visitor<'de> for Metadata {
-        type Value = BTreeMap<String, String>;
+/// An object in JSON, and the text of one in a table; nothing is an empty one.
+pub(crate) fn object_or_its_text<'de, D, T>(source: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: DeserializeOwned + Default> Visitor<'de> for Object<T> {
+        type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("metadata as a JSON object of texts")
+            f.write_str("a JSON object")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
             Deserialize::deserialize(MapAccessDeserializer::new(map))
         }
 
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
             match text.trim() {
-                "" => Ok(BTreeMap::new()),
-                text => serde_json::from_str(text).map_err(|error| E::custom(format!("metadata: {error}"))),
+                "" => Ok(T::default()),
+                text => serde_json::from_str(text).map_err(E::custom),
             }
         }
 
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok(T::default())
         }
     }
-    source.deserialize_any(Metadata).map_err(D::Error::custom)
+    source.deserialize_any(Object(PhantomData)).map_err(D::Error::custom)
 }
 
 /// Bytes read for the row at hand, shared with the source below its buffer.
 #[derive(Clone, Default)]
-pub(super) struct Limit(Rc<Cell<usize>>);
+pub(crate) struct Limit(Rc<Cell<usize>>);
 
 impl Limit {
     fn start_row(&self) {
@@ -204,7 +199,7 @@ impl Limit {
 }
 
 /// A source that ends a row without end.
-pub(super) struct Limited {
+pub(crate) struct Limited {
     source: Box<dyn Read>,
     limit: Limit,
 }
@@ -224,7 +219,10 @@ impl Read for Limited {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::send::Row;
 
     fn rows(text: &'static [u8], format: Format) -> Vec<Result<(u64, Row), String>> {
         let mut rows = Rows::read(Box::new(text), format).expect("a header");
@@ -306,7 +304,7 @@ mod tests {
             let head: &[u8] = if format == Format::Csv { b"user_id,text\n7,\"" } else { b"{\"text\":\"" };
             let source = Box::new(head.chain(io::repeat(b'x')));
             let mut rows = Rows::read(source, format).expect("a header");
-            let Some(Err(BadRow::Read(error))) = rows.next_row() else { panic!("not refused") };
+            let Some(Err(BadRow::Read(error))) = rows.next_row::<Row>() else { panic!("not refused") };
             assert!(error.to_string().starts_with("a row is longer than 16777216 bytes"), "{error}");
         }
     }
