@@ -12,13 +12,14 @@ HEAD_LINES = 3  # Of a .tab file: names, types, roles.
 @dataclass
 class Row:
     """A text, its label (a tuple of labels where there may be several), what is known of its author, when it was sent,
-    and its numbers by name."""
+    its numbers by name, and who its author is, where a task asks."""
 
     text: str
     label: object
     user: dict = field(default_factory=dict)
     time: float = 0.0
     numbers: dict = field(default_factory=dict)
+    author: str = ""
 
     @property
     def key(self):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import reference
@@ -30,7 +31,7 @@ def served(samples, exported):
     sample = samples[exported["line"] - 1]
     text, numbers = exported["text"], dict(zip(reference.TEXT_FEATURES, exported["features"], strict=True))
     check(sample.text, text, numbers, f"text {exported['line']}")
-    return Row(text, sample.label, exported.get("user", {}), sample.time, numbers)
+    return replace(sample, text=text, user=exported.get("user", {}), numbers=numbers)
 
 
 def check(original, text, numbers, where):

@@ -93,7 +93,8 @@ def train(task, folder, root):
         "training": {"data": NEWS.name, "data_sha256": list(topics.NEWS.data_sha256), "rows": result["rows"]},
         "metrics": {"test": {name: values[0] for name, values in result["ours"].items()}},
     }
-    text = card.of(manifest, model, result, task.about, "several tags or none, each by a threshold of its own")
+    gives = "several tags or none, each by a threshold of its own"
+    text = card.of(manifest, model, result, task.about, gives, page=task is NEWS)
     return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
 
 

@@ -94,7 +94,8 @@ def train(folder, root):
     manifest = binary.manifest_of(
         result, VERSION, fitted, decision, "synthetic", hashlib.sha256(data.encode()).hexdigest()
     )
-    text = card.of(manifest, fitted.model, result, ABOUT, "risky, or normal", limits="Everything in the data is invented.")
+    limits = "Everything in the data is invented."
+    text = card.of(manifest, fitted.model, result, ABOUT, "risky, or normal", limits=limits, page=False)
     goldens = [(text, GOLDEN_USERS[index % len(GOLDEN_USERS)]) for index, text in enumerate(TEXTS)]
     return bundle.write(folder, manifest, fitted.model, goldens, text), result
 
