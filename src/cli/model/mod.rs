@@ -1,6 +1,7 @@
 //! `assize model`: judge a model before it serves.
 
 mod bench;
+mod tune;
 mod verify;
 
 use clap::Subcommand;
@@ -29,6 +30,8 @@ enum What {
     Verify(verify::Args),
     /// Measure what a row costs.
     Bench(bench::Args),
+    /// Choose thresholds from messages with labels, and draw what they mean.
+    Tune(tune::Args),
 }
 
 impl Args {
@@ -40,6 +43,7 @@ impl Args {
         match self.what {
             What::Verify(args) => args.run(),
             What::Bench(args) => args.run(),
+            What::Tune(args) => args.run(),
         }
     }
 }
