@@ -1,42 +1,42 @@
-"""Asks the engine for features, and checks them against Python's."""
+"""Asks the engine for texts and numbers as it serves them, and checks them against Python's."""
 
 import json
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import reference
-from folds import Sample
+from corpus import Row
 
 
-def export(path, positive_label):
-    """The samples of a .tsv or .ndjson file, with the features that the engine computes when it serves."""
+def rows(samples):
+    """`samples`: Rows of texts as they came. The same sanitized, with the ten numbers of the text, and without those
+    that intake refuses."""
     binary = os.environ.get("ASSIZE_BIN")
     if not binary:
         raise SystemExit("ASSIZE_BIN is not set; give the path of the assize binary")
-    command = [binary, "features", "export", "--input", str(path), "--format", "ndjson", "--with-text"]
-    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
-    originals = texts(path)
-    samples = []
-    for exported in map(json.loads, lines.splitlines()):
-        label, user = exported["label"], exported.get("user", {})
-        sample = Sample(exported["text"], label == positive_label, exported["features"], user)
-        check(sample, originals[exported["line"] - 1], f"{path}, line {exported['line']}")
-        samples.append(sample)
-    return samples
+    with tempfile.TemporaryDirectory() as work:
+        path = Path(work) / "texts.ndjson"
+        with path.open("w", encoding="utf-8") as file:
+            for sample in samples:
+                file.write(json.dumps({"text": sample.text, "user": sample.user}, ensure_ascii=False) + "\n")
+        command = [binary, "features", "export", "--input", str(path), "--format", "ndjson", "--with-text"]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout.split("\n")
+    return [served(samples, json.loads(line)) for line in filter(None, lines)]
 
 
-def texts(path):
-    """As they stand in the file, line by line."""
-    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    if path.suffix == ".tsv":
-        return [line.split("\t", 1)[1] for line in lines]
-    return [json.loads(line)["text"] for line in lines]
+def served(samples, exported):
+    sample = samples[exported["line"] - 1]
+    text, numbers = exported["text"], dict(zip(reference.TEXT_FEATURES, exported["features"], strict=True))
+    check(sample.text, text, numbers, f"text {exported['line']}")
+    return Row(text, sample.label, exported.get("user", {}), sample.time, numbers)
 
 
-def check(sample, original, where):
+def check(original, text, numbers, where):
     """A model trained on features that engine and Python disagree about would learn the disagreement."""
-    if sample.text != reference.sanitize(original):
-        raise SystemExit(f"{where}: the engine sanitizes this text in another way than Python")
-    for (name, expected), found in zip(reference.text_features(sample.text).items(), sample.features, strict=True):
-        if abs(expected - found) > 1e-9:
-            raise SystemExit(f"{where}: {name} is {found} by the engine, {expected} by Python")
+    if text != reference.sanitize(original):
+        raise SystemExit(f"{where}: the engine sanitizes it in another way than Python")
+    for name, expected in reference.text_features(text).items():
+        if abs(expected - numbers[name]) > 1e-9:
+            raise SystemExit(f"{where}: {name} is {numbers[name]} by the engine, {expected} by Python")

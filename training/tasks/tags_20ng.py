@@ -1,18 +1,51 @@
-"""tags-20ng: the parts of a news group's name as tags, several a text."""
+"""Several tags a text, from the parts of a news group's name: tags-20ng, and tests/bundles/tags, a small one for tests."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import bundle
+import calibration
+import card
+import corpus
+import measure
+from features import Features, Terms
 from golden_texts import TEXTS
+from linear import Linear, targets
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
+from tasks import topics
 
-from tasks import bundle, calibration, card, corpus, measure, topics
-from tasks.features import Features, Terms
-from tasks.linear import Linear, targets
-
-NAME, VERSION = "tags-20ng", "1.0.0"
+VERSION = "1.0.0"
 FOLDS = 3
+
+
+def words_and_parts():
+    parts = Terms("parts", min_df=5, terms_max=100_000, analyzer="char_wb", ngram_range=(3, 5))
+    return Features([], [Terms("words", min_df=2, terms_max=100_000, ngram_range=(1, 2)), parts])
+
+
+def few_words():
+    return Features([], [Terms("words", 1_500)])
+
+
+@dataclass
+class Task:
+    name: str
+    features: Callable[[], Features]
+    about: str
+    actions: dict = field(default_factory=dict)
+
+
 ABOUT = """Tags of a post, from the name of the group it was sent to: `comp.sys.mac.hardware` is comp, sys, mac and
 hardware. The posts and their split are those of topics-20ng."""
+NEWS = Task("tags-20ng", words_and_parts, ABOUT)
+SMALL = Task(
+    "tags",
+    few_words,
+    ABOUT + " **Small, for tests only**: of few words, and its actions\nmean nothing, but that there are both.",
+    {"forsale": "REVIEW", "guns": "BLOCK"},
+)
 
 
 def read(root):
@@ -20,15 +53,10 @@ def read(root):
     return [[corpus.Row(row.text, tuple(row.label.split("."))) for row in rows] for rows in parts]
 
 
-def features():
-    parts = Terms("parts", min_df=5, terms_max=100_000, analyzer="char_wb", ngram_range=(3, 5))
-    return Features([], [Terms("words", min_df=2, terms_max=100_000, ngram_range=(1, 2)), parts])
-
-
-def train(folder, root):
+def train(task, folder, root):
     rows, test = read(root)
     labels = sorted({label for row in rows for label in row.label})
-    model = Linear(features, labels)
+    model = Linear(task.features, labels)
     held_out, truth = model.out_of_fold(rows, FOLDS, in_time=True), targets(rows, labels)
     calibrated, losses = calibration.choose(("sigmoid", "isotonic"), held_out, truth, exclusive=False)
     held_out = calibration.apply(calibrated, held_out, exclusive=False)
@@ -41,7 +69,7 @@ def train(folder, root):
     measured = measure.measures(test_truth, probabilities >= thresholds)
     plain = calibration.apply({"method": "sigmoid", "labels": [{"a": -1.0, "b": 0.0}] * len(labels)}, scores, False)
     result = {
-        "task": NAME,
+        "task": task.name,
         "rows": {"training": len(rows), "test": len(test)},
         "published": [],
         "baselines": baselines(rows, test, labels),
@@ -56,16 +84,16 @@ def train(folder, root):
         "vectorizers": model.features.summary,
     }
     manifest = {
-        "name": NAME,
+        "name": task.name,
         "version": VERSION,
         "kind": "MULTILABEL",
         "labels": labels,
-        "decision": {"thresholds": dict(zip(labels, thresholds, strict=True)), "actions": {}},
+        "decision": {"thresholds": dict(zip(labels, thresholds, strict=True)), "actions": task.actions},
         "calibration": calibrated,
-        "training": {"data": NAME, "data_sha256": list(topics.NEWS.data_sha256), "rows": result["rows"]},
+        "training": {"data": NEWS.name, "data_sha256": list(topics.NEWS.data_sha256), "rows": result["rows"]},
         "metrics": {"test": {name: values[0] for name, values in result["ours"].items()}},
     }
-    text = card.of(manifest, result, ABOUT, "several tags or none, each by a threshold of its own")
+    text = card.of(manifest, model, result, task.about, "several tags or none, each by a threshold of its own")
     return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
 
 

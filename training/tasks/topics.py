@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 
+import bundle
+import calibration
+import card
+import corpus
+import engine
+import measure
 import numpy as np
+from features import Features, Terms
 from golden_texts import TEXTS
+from linear import Linear, targets
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.naive_bayes import ComplementNB
 from sklearn.svm import LinearSVC
-
-from tasks import bundle, calibration, card, corpus, measure
-from tasks.features import Features, Terms
-from tasks.linear import Linear, targets
 
 VERSION = "1.0.0"
 FOLDS = 3
@@ -65,7 +69,7 @@ NEWS = Task(
 def read(task, root):
     """Training rows without repetitions and without the texts of the test rows; the test rows as they are."""
     parts = [
-        corpus.tab(root / f"data/{task.data}/{part}.tab", sha256, task.data)
+        engine.rows(corpus.tab(root / f"data/{task.data}/{part}.tab", sha256, task.data))
         for part, sha256 in zip(("train", "test"), task.data_sha256, strict=True)
     ]
     train = corpus.without(corpus.deduplicate(parts[0]), parts[1])
@@ -126,7 +130,7 @@ def train(task, folder, root):
         "training": {"data": task.data, "data_sha256": list(task.data_sha256), "rows": result["rows"]},
         "metrics": {"test": {name: values[0] for name, values in result["ours"].items()}},
     }
-    text = card.of(manifest, result, task.about, "one of the topics above, or none below the band")
+    text = card.of(manifest, model, result, task.about, "one of the topics above, or none below the band")
     return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
 
 

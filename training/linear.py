@@ -1,5 +1,8 @@
 """A linear model over features, its out-of-fold scores, and its ONNX graph."""
 
+import copy
+
+import corpus
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,9 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.naive_bayes import ComplementNB
 from sklearn.svm import LinearSVC
 
-from tasks import corpus
-
-INPUT, OUTPUT = "features", "scores"
+INPUT = "features"
 # Of a weight. Coarse enough that the last bits of a processor's sums do not reach the file.
 WEIGHT_DECIMALS = 4
 
@@ -30,6 +31,9 @@ class Linear:
     With `bayes`, complement naive Bayes votes too, with this weight against the SVMs. It is linear in the same columns,
     so the two are one model."""
 
+    # The output of the graph, and what the manifest says of it.
+    output = gives = "scores"
+
     def __init__(self, make_features, labels, bayes=0.0):
         self.make_features, self.labels, self.bayes = make_features, labels, bayes
 
@@ -49,16 +53,36 @@ class Linear:
         """[rows, columns of the targets]"""
         return self.features.transform(rows) @ self.weights + self.bias
 
+    @property
+    def outputs(self):
+        return self.weights.shape[1]
+
     def out_of_fold(self, rows, count=5, in_time=False):
         """Scores of each row by a model that has not seen it: what calibration and thresholds are made of."""
         fold = corpus.folds_of(rows, count, in_time)
-        scores = np.empty(targets(rows, self.labels).shape)
+        parts, places = [], []
         for number in range(count):
             inside = [row for row, its in zip(rows, fold, strict=True) if its != number]
             outside = [row for row, its in zip(rows, fold, strict=True) if its == number]
             corpus.assert_apart(inside, outside)
-            scores[fold == number] = Linear(self.make_features, self.labels, self.bayes).fit(inside).scores(outside)
-        return scores
+            parts.append(copy.copy(self).fit(inside).scores(outside))
+            places.append(np.flatnonzero(fold == number))
+        return np.vstack(parts)[np.argsort(np.concatenate(places))]
+
+    def onnx(self, name):
+        """float32 [rows, columns] in, float32 [rows, columns of the targets] out; the scaler is the engine's."""
+        weights, bias = self.weights.astype(np.float32), self.bias.astype(np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("Gemm", [INPUT, "weights", "bias"], [self.output])],
+            name,
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", weights.shape[0]])],
+            [helper.make_tensor_value_info(self.output, TensorProto.FLOAT, ["rows", weights.shape[1]])],
+            [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+        )
+        opset = [helper.make_opsetid("", 17)]
+        made = helper.make_model(graph, opset_imports=opset, ir_version=8, producer_name="assize")
+        onnx.checker.check_model(made)
+        return made.SerializeToString(deterministic=True)
 
 
 def bayes_weights(inputs, wanted):
@@ -71,25 +95,10 @@ def rounded(weights):
     return np.round(weights, WEIGHT_DECIMALS) + 0.0  # Turns -0.0 into 0.0.
 
 
-def to_onnx(model, name):
-    """float32 [rows, columns] in, float32 [rows, columns of the targets] out; the scaler is the engine's."""
-    weights, bias = model.weights.astype(np.float32), model.bias.astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Gemm", [INPUT, "weights", "bias"], [OUTPUT])],
-        name,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", weights.shape[0]])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows", weights.shape[1]])],
-        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, producer_name="assize")
-    onnx.checker.check_model(made)
-    return made.SerializeToString(deterministic=True)
-
-
-def run_onnx(graph, inputs):
-    """[rows, columns of the targets] as onnxruntime computes them; `inputs` may be sparse."""
+def run_onnx(graph, output, inputs):
+    """[rows, columns of the output] as onnxruntime computes them, row by row: a batch may be summed in another order."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     dense = inputs.toarray().astype(np.float32)
-    return np.vstack([session.run([OUTPUT], {INPUT: row[np.newaxis]})[0] for row in dense])
+    return np.vstack([session.run([output], {INPUT: row[np.newaxis]})[0] for row in dense])

@@ -5,19 +5,20 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-import reference
 
 HEAD_LINES = 3  # Of a .tab file: names, types, roles.
 
 
 @dataclass
 class Row:
-    """A sanitized text, its label (a tuple of labels where there may be several) and what is known of its author."""
+    """A text, its label (a tuple of labels where there may be several), what is known of its author, when it was sent,
+    and its numbers by name."""
 
     text: str
     label: object
     user: dict = field(default_factory=dict)
     time: float = 0.0
+    numbers: dict = field(default_factory=dict)
 
     @property
     def key(self):
@@ -37,10 +38,9 @@ def checked(path, sha256, name):
 
 
 def tab(path, sha256, name):
-    """The rows of an Orange file: a label, a tab, a text."""
+    """The texts of an Orange file, as they are: a label, a tab, a text."""
     lines = filter(None, checked(path, sha256, name).split("\n")[HEAD_LINES:])
-    pairs = (line.split("\t", 1) for line in lines)
-    return [Row(text, label) for label, text in ((label, reference.sanitize(text)) for label, text in pairs) if text]
+    return [Row(text, label) for label, text in (line.split("\t", 1) for line in lines)]
 
 
 def deduplicate(rows):

@@ -1,6 +1,6 @@
-"""Numbers and terms to rows: what the engine's transformer does, fitted on training rows.
+"""Numbers and terms to columns: what the engine's transformer does, fitted on training rows.
 
-`text_numbers` and `Terms` are the only places where features are computed; the engine can take their place there.
+The numbers of a text are the engine's (engine.py); the terms are scikit-learn's, and golden vectors hold the engine to them.
 """
 
 import numpy as np
@@ -15,11 +15,6 @@ DIGITS, MEAN_DIGITS = 9, 4
 
 def rounded(value, digits=DIGITS):
     return float(f"{value:.{digits - 1}e}")
-
-
-def text_numbers(text):
-    """The ten numbers of a sanitized text, by name."""
-    return reference.text_features(text)
 
 
 class Numbers:
@@ -45,7 +40,7 @@ class Numbers:
         """[rows, features]; NaN where a value is missing."""
         values = np.full((len(rows), len(self.features)), np.nan)
         for index, row in enumerate(rows):
-            known = text_numbers(row.text) | row.user
+            known = row.numbers | row.user
             values[index] = [np.nan if known.get(f["name"]) is None else known[f["name"]] for f in self.features]
         return values
 
@@ -65,19 +60,23 @@ class Numbers:
 class Terms:
     """One TF-IDF vectorizer; as TfidfVectorizer, but ties of `terms_max` are cut by the alphabet, not a sort's whim."""
 
-    def __init__(self, name, terms_max=None, min_df=1, **options):
-        """`options`: analyzer, ngram_range, lowercase, sublinear_tf of scikit-learn."""
-        self.name, self.terms_max, self.min_df = name, terms_max, min_df
+    def __init__(self, name, terms_max=None, min_df=1, leave_out=None, **options):
+        """`options`: analyzer, ngram_range, lowercase, sublinear_tf of scikit-learn. Terms that match `leave_out` get no
+        column."""
+        self.name, self.terms_max, self.min_df, self.leave_out = name, terms_max, min_df, leave_out
         self.options = {"analyzer": "word", "ngram_range": (1, 1), "lowercase": True, "sublinear_tf": True} | options
 
     def fit(self, texts):
         everything = TfidfVectorizer(min_df=self.min_df, **self.options)
         counts = np.asarray(everything.fit_transform(texts).astype(bool).sum(axis=0)).ravel()
         terms = everything.get_feature_names_out()
-        ranked = np.lexsort((terms.astype(str), -counts))[: self.terms_max]
-        self.terms = sorted(terms[ranked])
-        self.vectorizer = TfidfVectorizer(vocabulary=self.terms, **self.options).fit(texts)
-        self.vectorizer.idf_ = np.array([rounded(idf) for idf in self.vectorizer.idf_])
+        ranked = terms[np.lexsort((terms.astype(str), -counts))]
+        if self.leave_out:
+            ranked = [term for term in ranked if not self.leave_out.search(term)]
+        self.terms = sorted(ranked[: self.terms_max])
+        idf = dict(zip(terms, everything.idf_, strict=True))
+        self.vectorizer = TfidfVectorizer(vocabulary=self.terms, **self.options)
+        self.vectorizer.idf_ = np.array([rounded(idf[term]) for term in self.terms])
         self.means = np.asarray(self.transform(texts).mean(axis=0)).ravel()
         return self
 
@@ -104,6 +103,27 @@ class Terms:
         return "".join(f"{escaped(term)}\t{float(idf)!r}\t{rounded(mean, MEAN_DIGITS)!r}\n" for term, idf, mean in lines)
 
 
+class SharedTerms(Terms):
+    """Terms for several models of the same texts: fitted once a set of texts, which takes longest."""
+
+    def __init__(self, shared, *arguments, **options):
+        """`shared`: a dict, the same for all of these models."""
+        super().__init__(*arguments, **options)
+        self.shared, self.rows = shared, {}
+
+    def fit(self, texts):
+        key = tuple(texts)
+        if key not in self.shared:
+            self.shared[key] = super().fit(texts)
+        return self.shared[key]
+
+    def transform(self, texts):
+        key = tuple(texts)
+        if key not in self.rows:
+            self.rows[key] = super().transform(texts)
+        return self.rows[key]
+
+
 def escaped(term):
     for character, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
         term = term.replace(character, written)
@@ -119,8 +139,8 @@ class Features:
     def fit(self, rows):
         if self.numbers.features:
             self.numbers.fit(rows)
-        for terms in self.vectorizers:
-            terms.fit([row.text for row in rows])
+        texts = [row.text for row in rows]
+        self.vectorizers = [terms.fit(texts) for terms in self.vectorizers]
         return self
 
     def transform(self, rows):

@@ -2,9 +2,9 @@
 
 import json
 
-from tasks.card import share, table
+from card import calibration_table, share, split_tables, table
 
-ORDER = ["spam-sms", "topics-r8", "topics-20ng", "tags-20ng"]
+ORDER = ["spam-sms", "spam-mail", "topics-r8", "topics-20ng", "tags-20ng"]
 HEAD = """# Quality
 
 Written by `./dev train NAME`, from `training/results/`. No test row, compared without case and punctuation, is among the
@@ -14,9 +14,12 @@ test rows; for the five seeds of spam-sms, the lowest and highest seed. Publishe
 the texts here are sanitized as the engine does it, and cut after 10,000 characters. "Before" calibration is the
 sigmoid or softmax of the raw scores.
 
-What the runs cannot see: the kinds of terms of spam-sms were chosen by a comparison of eleven on test rows of these five
-seeds, and test accuracies of topics-r8 and topics-20ng were looked at while their words were chosen (word parts up to six
-characters and the vote of naive Bayes by blocks of training rows alone). So these figures may flatter a little.
+What the runs cannot see: an earlier comparison of eleven kinds of terms for spam-sms looked at test rows of these five
+seeds; the one of today, in its model card, looks only at the training rows of the committed split (seed 0 of 75 %), which
+are also test rows of the other seeds. Test accuracies of topics-r8 and topics-20ng were looked at while their words were
+chosen (word parts up to six characters and the vote of naive Bayes by blocks of training rows alone). One run of spam-mail
+on other words, with its test rows, came before the words that tell its folders apart were left out. So these figures may
+flatter a little.
 """
 POINTS = {
     "at_ham_blocked": "threshold for 0.18 % of ham blocked",
@@ -35,24 +38,20 @@ def write(root, result):
 
 
 def section(result):
-    rows, calibration = result["rows"], result["calibration"]
-    names = list(result["ours"])
+    rows, names = result["rows"], list(result["ours"])
     lines = [[who, f"{100 * value:.2f} %", *[""] * (len(names) - 1)] for who, value in result["published"]]
     lines += [[who, *map(share, values.values())] for who, values in result.get("baselines", [])]
     lines.append(["**ours**", *map(share, result["ours"].values())])
     head = ["", *(name.replace("_", " ") for name in names)]
-    before, after = calibration["before"], calibration["after"]
     parts = [
         f"## {result['task']}\n",
         f"{rows['training']} training rows, {rows['test']} test rows, {result['columns']} columns.\n",
         seeds(result["seeds"]) if "seeds" in result else "",
         table(head, lines) + "\n",
-        table(
-            ["calibration, test rows", "before", f"after ({calibration['method']})"],
-            [[name.replace("_", " "), before[name], after[name]] for name in after],
-        )
-        + "\n",
+        calibration_table(result["calibration"]) + "\n",
     ]
+    if "splits" in result:
+        parts.append(split_tables(result) + "\n")
     if "abstaining" in result:
         band = result["abstaining"]
         parts.append(

@@ -45,6 +45,8 @@ def fit_temperature(scores, truth):
 
 def fit(method, scores, truth):
     """`scores`, `truth`: [rows, columns]. Gives the manifest's `calibration`."""
+    if method == "none":
+        return {"method": method}
     if method == "temperature":
         return {"method": method, "temperature": fit_temperature(scores, truth)}
     of_column = {"sigmoid": fit_sigmoid, "isotonic": fit_isotonic}[method]
@@ -54,6 +56,8 @@ def fit(method, scores, truth):
 
 def apply(calibration, scores, exclusive):
     """[rows, columns]; `exclusive`: one label a row, so the columns are normalised."""
+    if calibration["method"] == "none":
+        return scores
     if calibration["method"] == "temperature":
         return softmax(scores / calibration["temperature"], axis=1)
     labels = zip(scores.T, calibration["labels"], strict=True)
