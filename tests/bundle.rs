@@ -26,7 +26,6 @@ const TAGS: &str = "tests/bundles/tags";
 /// Every one that is committed.
 const ALL: [&str; 5] = [SPAM_SMS, "models/spam-mail", TOPICS, USER_RISK, TAGS];
 
-
 fn folder(bundle: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(bundle)
 }
@@ -202,10 +201,8 @@ fn a_vocabulary_must_fit_the_graph() {
     let columns = vocabulary.lines().count();
     let shorter = vocabulary.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
     copy.replace(TERMS, shorter);
-    let message = format!(
-        "the graph reads {columns} columns; the bundle gives 0 numeric features and {} terms",
-        columns - 1
-    );
+    let message =
+        format!("the graph reads {columns} columns; the bundle gives 0 numeric features and {} terms", columns - 1);
     let error = copy.refused(&message);
     assert!(matches!(error, BundleError::Graph { source: GraphError::Width { .. } }));
     copy.replace(TERMS, vocabulary.replacen('\t', " ", 1));
@@ -230,7 +227,10 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
     bad_manifest(|m| m["calibration"] = json!({"method": "sigmoid", "labels": []}), "0 sigmoid calibrators for the 2");
     bad_manifest(|m| m["calibration"] = json!({"method": "magic"}), "calibration: unknown variant `magic`");
     bad_manifest(|m| m["graph"]["gives"] = json!("logits"), "graph.gives: unknown variant `logits`");
-    bad_manifest(|m| m["vectorizers"][0]["analyzer"] = json!("stem"), "vectorizers[0].analyzer: unknown variant `stem`");
+    bad_manifest(
+        |m| m["vectorizers"][0]["analyzer"] = json!("stem"),
+        "vectorizers[0].analyzer: unknown variant `stem`",
+    );
     bad_manifest(|m| m["vectorizers"][0]["file"] = json!("other.tsv"), "gives no SHA-256 for other.tsv");
     bad_manifest(|m| m["vectorizers"] = json!(vec![m["vectorizers"][0].clone(); 9]), "has 9 vectorizers; at most 8");
     bad_manifest(|m| m["colour"] = json!("red"), "unknown field `colour`");
@@ -327,7 +327,8 @@ impl Shared {
         let positive = self.model.bundle().policy().positive().unwrap();
         self.model.score(&self.rows).unwrap();
         self.model.decide();
-        let probabilities = (0..self.rows.len()).map(|row| f64::from(self.model.probabilities(row)[positive])).collect();
+        let probabilities =
+            (0..self.rows.len()).map(|row| f64::from(self.model.probabilities(row)[positive])).collect();
         self.rows.clear();
         probabilities
     }

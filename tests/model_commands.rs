@@ -57,10 +57,17 @@ fn copy(edit: impl FnOnce(&mut Value)) -> (TempDir, PathBuf) {
         let file = file.unwrap();
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    let manifest = copy.path().join("manifest.json");
-    let mut edited = read(&manifest);
-    edit(&mut edited);
-    fs::write(&manifest, edited.to_string()).unwrap();
+    let mut manifest = read(copy.path().join("manifest.json"));
+    edit(&mut manifest);
+    let threshold = manifest["decision"]["threshold"].as_f64().unwrap();
+    let mut goldens = read(copy.path().join("golden.json"));
+    for golden in goldens.as_array_mut().unwrap() {
+        let spam = golden["probabilities"][1].as_f64().unwrap() >= threshold;
+        golden["labels"] = json!([if spam { "spam" } else { "not_spam" }]);
+    }
+    manifest["files"]["golden.json"] = json!(Digest::of(goldens.to_string().as_bytes()));
+    fs::write(copy.path().join("golden.json"), goldens.to_string()).unwrap();
+    fs::write(copy.path().join("manifest.json"), manifest.to_string()).unwrap();
     let folder = copy.path().to_owned();
     (copy, folder)
 }
@@ -161,11 +168,8 @@ fn diff_of_a_bundle_with_itself_is_nothing() {
 #[test]
 fn diff_tells_what_flips_and_what_differs() {
     // From what probability on spam is said, is the only difference.
-    let (_kept, other) = copy(|manifest| match manifest.get_mut("decision") {
-        Some(decision) => decision["threshold"] = json!(1.0),
-        None => manifest["threshold"] = json!(1.0),
-    });
-    let rows = rows(0.552_921);
+    let (_kept, other) = copy(|manifest| manifest["decision"]["threshold"] = json!(1.0));
+    let rows = rows(0.225_732);
     let spam = rows.iter().filter(|row| row["label"] == "spam").count() as u64;
     let diff = ["model", "diff", SPAM_SMS, other.to_str().unwrap(), "--input", "-"];
     let output = run(&[&diff[..], &["--json"]].concat(), &rows);
@@ -176,7 +180,9 @@ fn diff_tells_what_flips_and_what_differs() {
     assert_eq!(comparison["flips"].as_u64().unwrap(), spam - certain, "{comparison}");
     assert_eq!((&comparison["label_flips"], &comparison["action_flips"]), (&comparison["flips"], &json!(0)));
     assert_eq!((&comparison["truths"]["worse"], &comparison["truths"]["better"]), (&comparison["flips"], &json!(0)));
-    assert_eq!(found["manifests"].as_array().unwrap().len(), 1, "{}", found["manifests"]);
+    let at = |difference: &Value| difference["at"].as_str().unwrap().to_owned();
+    let differ: Vec<_> = found["manifests"].as_array().unwrap().iter().map(at).collect();
+    assert_eq!(differ, ["decision.threshold", "files.golden.json"]);
     let truth = comparison["slices"].as_array().unwrap().iter().find(|slice| slice["name"] == "spam").unwrap();
     assert_eq!((&truth["messages"], &truth["flips"]), (&json!(spam), &comparison["flips"]));
     let output = run(&[&diff[..], &["--flips-max", "0"]].concat(), &rows);
@@ -207,15 +213,11 @@ fn inspect_tells_all_of_a_bundle() {
         assert_eq!((&file["bytes"], &file["sha256"]), (&json!(bytes.len()), &json!(Digest::of(&bytes))));
     }
     let text = String::from_utf8(run(&["model", "inspect", SPAM_SMS], &[]).stdout).unwrap();
-    for told in [
-        "BINARY: not_spam, spam",
-        "char_count",
-        "code points",
-        "2.0..305.0",
-        "ngram_max 2",
-        "\"threshold\":",
-        "1ef7fd741877",
-    ] {
+    let with_features = String::from_utf8(run(&["model", "inspect", USER_RISK], &[]).stdout).unwrap();
+    for told in ["account_age_days", "followers", "contract "] {
+        assert!(with_features.contains(told), "{told}: {with_features}");
+    }
+    for told in ["BINARY: not_spam, spam", "ngram_max 3", "\"threshold\":", "\"method\":\"sigmoid\"", "golden.json"] {
         assert!(text.contains(told), "{told}: {text}");
     }
 }

@@ -69,8 +69,7 @@ fn judge_tasks(
     store: impl FnOnce(Vec<String>) -> anyhow::Result<Arc<dyn FeatureStore>>,
 ) -> Answers {
     let runtime = service::runtime().unwrap();
-    let task =
-        |&(name, bundle): &(&str, &str)| config::Task { name: name.into(), bundle: bundle.into(), digest: None };
+    let task = |&(name, bundle): &(&str, &str)| config::Task { name: name.into(), bundle: bundle.into(), digest: None };
     let config = Config { tasks: tasks.iter().map(task).collect(), ..Config::default() };
     let schemas = Arc::new(Schemas::try_new(&config.schemas, runtime.handle()).unwrap());
     let hasher = Hasher::try_new("k1", SecretBox::new(Box::new(b"0123456789abcdef".to_vec()))).unwrap();

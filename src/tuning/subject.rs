@@ -1,5 +1,5 @@
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     model::{Bundle, Manifest},
@@ -43,15 +43,14 @@ pub struct Now {
 impl Subject {
     /// Of this bundle.
     pub fn of(bundle: &Bundle) -> Self {
-        let Manifest { name, version, positive, threshold, actions, .. } = bundle.manifest();
-        let decision = json!({"positive": positive, "threshold": threshold, "actions": actions});
+        let Manifest { name, version, decision, .. } = bundle.manifest();
         Self {
             name: name.clone(),
             version: version.clone(),
             digest: bundle.digest().to_string(),
             kind: bundle.policy().kind(),
             labels: bundle.policy().labels().to_vec(),
-            now: Now::of(bundle.policy().kind(), bundle.policy().labels(), &decision),
+            now: Now::of(bundle.policy().kind(), bundle.policy().labels(), decision),
         }
     }
 
@@ -86,6 +85,8 @@ impl Now {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// Of a model that there need not be.

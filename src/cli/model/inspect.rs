@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::manifest::{manifest, short};
 use crate::{
@@ -110,17 +110,8 @@ impl Inspected {
 
     fn decision(&self) -> String {
         let manifest = &self.manifest;
-        // Format 1 has the parts of a decision beside each other.
-        let decision = match &manifest["decision"] {
-            Value::Null => json!({"positive": manifest["positive"], "threshold": manifest["threshold"],
-                "actions": manifest["actions"]}),
-            decision => decision.clone(),
-        };
-        let calibration = match &manifest["calibration"] {
-            Value::Null => String::new(),
-            calibration => format!("calibration {}\n", short(calibration)),
-        };
-        format!("graph {}\n{calibration}decision {decision}\n", manifest["graph"])
+        let (graph, calibration, decision) = (&manifest["graph"], &manifest["calibration"], &manifest["decision"]);
+        format!("graph {graph}\ncalibration {calibration}\ndecision {decision}\n")
     }
 
     fn files(&self) -> String {
@@ -140,16 +131,12 @@ impl Inspected {
     }
 
     fn vectorizers(&self) -> String {
-        let all = match &self.manifest["vectorizers"] {
-            Value::Array(all) => all.iter().collect(),
-            _ => vec![&self.manifest["vectorizer"]],
-        };
         let one = |vectorizer: &Value| {
             let options = vectorizer.as_object().into_iter().flatten();
             let options: Vec<_> = options.map(|(name, value)| format!("{name} {}", short(value))).collect();
             format!("vectorizer: {}\n", options.join(", "))
         };
-        all.into_iter().map(one).collect()
+        self.manifest["vectorizers"].as_array().into_iter().flatten().map(one).collect()
     }
 
     fn training(&self) -> String {

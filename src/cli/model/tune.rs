@@ -12,7 +12,10 @@ use crate::{
         output::print,
         table::table,
     },
-    decision::tune::{Aim, At, Interval, Resampling},
+    decision::{
+        Method,
+        tune::{Aim, At, Interval, Resampling},
+    },
     failure::Failure,
     fault::Exit,
     model::{Bundle, Digest},
@@ -141,6 +144,7 @@ impl Args {
         let users = bundle.transformer().contract().user_names();
         let mut reader = Reader::open(source, labels.to_vec(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
+        let subject = Labelled { source, labels, kind, calibrated: bundle.manifest().calibration != Method::None };
         let (mut samples, mut unlabelled) = (Samples::new(labels.len(), self.seed), 0);
         let (mut cases, mut progress, mut unknown) = (Vec::new(), Progress::new(self.progress), None);
         loop {
@@ -162,7 +166,7 @@ impl Args {
             for (index, case) in cases.iter().enumerate() {
                 match &case.truth {
                     None => unlabelled += 1,
-                    Some(truth) => add(case, truth, labels, kind, &judge.judgement(index), &mut samples, source)?,
+                    Some(truth) => subject.add(case, truth, &judge.judgement(index), &mut samples)?,
                 }
             }
             progress.add(cases.len());
@@ -172,23 +176,32 @@ impl Args {
     }
 }
 
-fn add(
-    case: &Case,
-    truth: &[String],
-    labels: &[String],
+/// How truths are read into samples.
+struct Labelled<'a> {
+    source: &'a Source,
+    labels: &'a [String],
     kind: Kind,
-    judgement: &Judgement<'_>,
-    samples: &mut Samples,
-    source: &Source,
-) -> anyhow::Result<()> {
-    let has: Vec<bool> = labels.iter().map(|label| truth.contains(label)).collect();
-    let count = has.iter().filter(|has| **has).count();
-    if kind != Kind::Multilabel && count != 1 {
-        let kind = format!("{kind:?}").to_uppercase();
-        anyhow::bail!("{}:{}: {count} labels; a message of a {kind} model has one", source.name(), case.line);
+    /// Whether there is a difference before calibration.
+    calibrated: bool,
+}
+
+impl Labelled<'_> {
+    fn add(
+        &self,
+        case: &Case,
+        truth: &[String],
+        judgement: &Judgement<'_>,
+        samples: &mut Samples,
+    ) -> anyhow::Result<()> {
+        let has: Vec<bool> = self.labels.iter().map(|label| truth.contains(label)).collect();
+        let count = has.iter().filter(|has| **has).count();
+        if self.kind != Kind::Multilabel && count != 1 {
+            let (name, line, kind) = (self.source.name(), case.line, format!("{:?}", self.kind).to_uppercase());
+            anyhow::bail!("{name}:{line}: {count} labels; a message of a {kind} model has one");
+        }
+        samples.add(&has, judgement.probabilities, self.calibrated.then_some(&judgement.uncalibrated[..]));
+        Ok(())
     }
-    samples.add(&has, judgement.probabilities, None);
-    Ok(())
 }
 
 fn data(source: &Source, bundle: &Bundle, unlabelled: u64, bad_lines: u64) -> anyhow::Result<Data> {
@@ -200,7 +213,7 @@ fn data(source: &Source, bundle: &Bundle, unlabelled: u64, bad_lines: u64) -> an
     Ok(Data {
         name: source.name(),
         sha256: digest.map(|digest| digest.to_string()),
-        trained_on: digest == Some(bundle.manifest().training.data_sha256),
+        trained_on: digest.is_some_and(|digest| bundle.manifest().training.data_sha256.contains(&digest)),
         unlabelled,
         bad_lines,
         at: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
