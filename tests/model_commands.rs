@@ -221,3 +221,61 @@ fn inspect_tells_all_of_a_bundle() {
         assert!(text.contains(told), "{told}: {text}");
     }
 }
+
+/// The files of the SMS bundle, and its manifest as a draft.
+fn draft() -> (TempDir, String) {
+    let (kept, folder) = copy(|_| {});
+    let mut manifest = read(folder.join("manifest.json"));
+    manifest.as_object_mut().unwrap().remove("files");
+    let draft = folder.join("draft.json");
+    fs::write(&draft, manifest.to_string()).unwrap();
+    let draft = draft.to_str().unwrap().to_owned();
+    (kept, draft)
+}
+
+#[test]
+fn package_makes_a_bundle_that_loads_and_overwrites_none() {
+    let (kept, draft) = draft();
+    let (extra, out) = (kept.path().join("held_out.txt"), kept.path().join("out/mine"));
+    let package = ["model", "package", "--manifest", &draft, "--out", out.to_str().unwrap()];
+    let output = run(&[&package[..], &["--file", extra.to_str().unwrap()]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let digest = Digest::of(&fs::read(out.join("manifest.json")).unwrap()).to_string();
+    assert_eq!(str::from_utf8(&output.stdout).unwrap().trim(), digest);
+    assert!(read(out.join("manifest.json"))["files"]["held_out.txt"].is_string());
+    assert_eq!(run(&["model", "verify", out.to_str().unwrap()], &[]).status.code(), Some(0));
+    let again = run(&package, &[]);
+    assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+    assert!(stderr(&again).contains("--force replaces it"), "{}", stderr(&again));
+    let forced = run(&[&package[..], &["--force"]].concat(), &[]);
+    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
+    assert_ne!(str::from_utf8(&forced.stdout).unwrap().trim(), digest, "one file less");
+    assert_eq!(fs::read_dir(kept.path().join("out")).unwrap().count(), 1, "no draft is left");
+}
+
+#[test]
+fn package_leaves_nothing_of_what_is_refused() {
+    let (kept, draft) = draft();
+    let out = kept.path().join("out");
+    let package = ["model", "package", "--manifest", &draft, "--out", out.to_str().unwrap()];
+    let mut goldens = read(kept.path().join("golden.json"));
+    goldens[0]["probabilities"] = json!([0.123, 0.877]);
+    fs::write(kept.path().join("golden.json"), goldens.to_string()).unwrap();
+    let output = run(&package, &[]);
+    assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+    assert!(stderr(&output).contains("golden vector 0") && !out.exists(), "{}", stderr(&output));
+    fs::remove_file(kept.path().join("golden.json")).unwrap();
+    let output = run(&package, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("golden vectors come from the training"), "{}", stderr(&output));
+    let hidden = fs::read_dir(kept.path())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
+    // --force is for bundles only.
+    let (other, target) = (tempfile::tempdir().unwrap(), kept.path().join("golden.json"));
+    fs::write(&target, "[]").unwrap();
+    let force = ["model", "package", "--manifest", &draft, "--force", "--out", other.path().to_str().unwrap()];
+    let output = run(&force, &[]);
+    assert!(stderr(&output).contains("is no bundle") && other.path().exists(), "{}", stderr(&output));
+}

@@ -4,6 +4,7 @@ mod bench;
 mod diff;
 mod inspect;
 mod manifest;
+mod package;
 mod tune;
 mod verify;
 
@@ -25,6 +26,8 @@ Examples:
                                            where should its threshold be, and what does that mean?
   assize model diff models/spam-sms candidate --input messages.ndjson
                                            what would the other decide otherwise?
+  assize model package --manifest draft/manifest.json --out models/mine
+                                           files and a draft manifest become a bundle
 
 Exit codes: 0 done; 1 see tune and diff; 2 wrong use; 65 the model is refused.")]
 pub struct Args {
@@ -42,6 +45,8 @@ enum What {
     Inspect(inspect::Args),
     /// Judge the same messages by two bundles: what flips, and what moved.
     Diff(diff::Args),
+    /// Make a bundle of its files and a draft of their manifest.
+    Package(package::Args),
     /// Choose thresholds from messages with labels, and draw what they mean.
     Tune(tune::Args),
 }
@@ -57,6 +62,7 @@ impl Args {
             What::Bench(args) => args.run(),
             What::Inspect(args) => args.run(),
             What::Diff(args) => args.run(),
+            What::Package(args) => args.run(),
             What::Tune(args) => args.run(),
         }
     }
