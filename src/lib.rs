@@ -64,6 +64,9 @@
 //! - [`watch`]: records decoded, as they come
 //! - [`demo`]: labelled messages without services
 //! - [`classify`]: messages from a file, judged without services
+//! - [`tuning`]: thresholds for a bundle from labelled messages, and the page that shows them
+//! - [`compare`]: two bundles held against each other on the same messages
+//! - [`page`]: reports as HTML files with their pictures inside
 //! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
@@ -72,6 +75,7 @@ pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod codec;
+pub mod compare;
 pub mod config;
 pub mod decision;
 pub mod dedup;
@@ -87,6 +91,7 @@ pub mod intake;
 pub mod lane;
 pub mod model;
 pub mod ops;
+pub mod page;
 pub mod pipeline;
 pub mod pystr;
 pub mod records;
@@ -95,4 +100,5 @@ pub mod send;
 pub mod service;
 pub mod stream;
 pub mod tail;
+pub mod tuning;
 pub mod watch;

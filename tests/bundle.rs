@@ -18,7 +18,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const SPAM_SMS: &str = "models/spam-sms";
+/// Its vocabulary.
+const TERMS: &str = "terms-characters.tsv";
 const USER_RISK: &str = "tests/bundles/user-risk";
+const TOPICS: &str = "models/topics-r8";
+const TAGS: &str = "tests/bundles/tags";
+/// Every one that is committed.
+const ALL: [&str; 5] = [SPAM_SMS, "models/spam-mail", TOPICS, USER_RISK, TAGS];
 
 fn folder(bundle: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(bundle)
@@ -89,7 +95,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[test]
 fn an_untouched_copy_loads_under_its_digest() {
-    for bundle in [SPAM_SMS, USER_RISK] {
+    for bundle in ALL {
         let copy = Copy::of(bundle);
         let loaded = copy.load().unwrap();
         assert_eq!(loaded.digest(), Digest::of(&copy.read("manifest.json")));
@@ -109,7 +115,7 @@ fn the_two_bundles_ask_for_different_features() {
 
 #[test]
 fn a_flipped_byte_in_any_file_is_refused() {
-    for file in ["model.onnx", "vocabulary.tsv", "golden.json", "held_out.txt"] {
+    for file in ["model.onnx", TERMS, "golden.json", "held_out.txt", "MLmodel", "input_example.json"] {
         let copy = Copy::of(SPAM_SMS);
         let mut bytes = copy.read(file);
         let middle = bytes.len() / 2;
@@ -124,7 +130,7 @@ fn a_flipped_byte_in_any_file_is_refused() {
 fn a_changed_manifest_is_another_bundle() {
     let copy = Copy::of(SPAM_SMS);
     let pin = copy.load().unwrap().digest();
-    copy.edit_manifest(|manifest| manifest["threshold"] = json!(0.6));
+    copy.edit_manifest(|manifest| manifest["decision"]["threshold"] = json!(0.6));
     assert!(copy.load().is_ok(), "without a pin the changed manifest is a valid one");
     let error = Bundle::load(copy.0.path(), Some(pin)).unwrap_err();
     assert!(matches!(error, BundleError::Pin { expected, .. } if expected == pin), "{error}");
@@ -142,10 +148,16 @@ fn golden_vectors_that_do_not_come_out_are_refused() {
             "{source}"
         );
     };
-    differs("the probability of label 1 is", |golden| {
-        let probability = golden["probabilities"][1].as_f64().unwrap();
-        golden["probabilities"][1] = json!(probability + 2.0 * PROBABILITY_TOLERANCE);
-    });
+    for (numbers, what) in
+        [("graph", "the number of the graph for label 1 is"), ("probabilities", "the probability of label 1 is")]
+    {
+        let copy = Copy::of(USER_RISK);
+        copy.edit_golden(|golden| {
+            let number = golden[3][numbers][1].as_f64().unwrap();
+            golden[3][numbers][1] = json!(number + 2.0 * PROBABILITY_TOLERANCE);
+        });
+        copy.refused(what);
+    }
     differs("feature char_count is", |golden| golden["numeric"][3] = json!(1.0));
     differs("feature account_age_days is", |golden| golden["numeric"][0] = json!(null));
     differs("the weight of term", |golden| golden["terms"][0][1] = json!(0.123));
@@ -157,7 +169,20 @@ fn golden_vectors_that_do_not_come_out_are_refused() {
 fn a_model_that_scores_otherwise_is_refused_by_its_golden_vectors() {
     let copy = Copy::of(USER_RISK);
     copy.edit_manifest(|manifest| manifest["contract"]["features"][0]["mean"] = json!(1.0));
+    copy.refused("the number of the graph for label 0 is");
+}
+
+#[test]
+fn a_calibration_or_threshold_that_is_another_is_refused_by_the_golden_vectors() {
+    let copy = Copy::of(TOPICS);
+    copy.edit_manifest(|manifest| manifest["calibration"] = json!({"method": "none"}));
     copy.refused("the probability of label 0 is");
+    let copy = Copy::of(TAGS);
+    copy.edit_manifest(|manifest| {
+        let thresholds = manifest["decision"]["thresholds"].as_object_mut().unwrap();
+        thresholds.values_mut().for_each(|threshold| *threshold = json!(0.0));
+    });
+    copy.refused("gets the labels");
 }
 
 #[test]
@@ -172,14 +197,17 @@ fn golden_vectors_may_not_be_left_out() {
 #[test]
 fn a_vocabulary_must_fit_the_graph() {
     let copy = Copy::of(SPAM_SMS);
-    let vocabulary = String::from_utf8(copy.read("vocabulary.tsv")).unwrap();
+    let vocabulary = String::from_utf8(copy.read(TERMS)).unwrap();
+    let columns = vocabulary.lines().count();
     let shorter = vocabulary.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
-    copy.replace("vocabulary.tsv", shorter);
-    let error = copy.refused("the graph reads 1006 columns; the bundle gives 6 numeric features and 999 terms");
+    copy.replace(TERMS, shorter);
+    let message =
+        format!("the graph reads {columns} columns; the bundle gives 0 numeric features and {} terms", columns - 1);
+    let error = copy.refused(&message);
     assert!(matches!(error, BundleError::Graph { source: GraphError::Width { .. } }));
-    copy.replace("vocabulary.tsv", vocabulary.replacen('\t', " ", 1));
-    copy.refused("vocabulary.tsv, line 1");
-    copy.replace("vocabulary.tsv", b"\xff");
+    copy.replace(TERMS, vocabulary.replacen('\t', " ", 1));
+    copy.refused("terms-characters.tsv, line 1");
+    copy.replace(TERMS, b"\xff");
     copy.refused("not UTF-8");
 }
 
@@ -193,15 +221,24 @@ fn bad_manifest(edit: impl FnOnce(&mut Value), expected: &str) {
 
 #[test]
 fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
-    bad_manifest(|m| m["threshold"] = json!(1.2), "threshold: the threshold is 1.2; give a probability, 0 to 1");
-    bad_manifest(|m| m["actions"]["review"] = json!(-0.5), "actions.review: the threshold is -0.5");
-    bad_manifest(|m| m["actions"]["block"] = json!(0.1), "review must start below");
+    bad_manifest(|m| m["decision"]["threshold"] = json!(1.2), "threshold: the threshold is 1.2; give a probability");
+    bad_manifest(|m| m["decision"]["actions"]["review"] = json!(-0.5), "actions.review: the threshold is -0.5");
+    bad_manifest(|m| m["decision"]["actions"]["block"] = json!(0.1), "review must start below");
+    bad_manifest(|m| m["calibration"] = json!({"method": "sigmoid", "labels": []}), "0 sigmoid calibrators for the 2");
+    bad_manifest(|m| m["calibration"] = json!({"method": "magic"}), "calibration: unknown variant `magic`");
+    bad_manifest(|m| m["graph"]["gives"] = json!("logits"), "graph.gives: unknown variant `logits`");
+    bad_manifest(
+        |m| m["vectorizers"][0]["analyzer"] = json!("stem"),
+        "vectorizers[0].analyzer: unknown variant `stem`",
+    );
+    bad_manifest(|m| m["vectorizers"][0]["file"] = json!("other.tsv"), "gives no SHA-256 for other.tsv");
+    bad_manifest(|m| m["vectorizers"] = json!(vec![m["vectorizers"][0].clone(); 9]), "has 9 vectorizers; at most 8");
     bad_manifest(|m| m["colour"] = json!("red"), "unknown field `colour`");
     bad_manifest(|m| m["contract"]["features"][2]["unt"] = json!(""), "contract.features[2].unt: unknown field `unt`");
-    bad_manifest(|m| m["format"] = json!(2), "has the format 2; this version reads 1");
-    bad_manifest(|m| m["kind"] = json!("MULTICLASS"), "serves BINARY models");
-    bad_manifest(|m| m["labels"] = json!(["a", "b", "c"]), "a BINARY model has two");
-    bad_manifest(|m| m["positive"] = json!("ris"), "the positive label is \"ris\"");
+    bad_manifest(|m| m["format"] = json!(1), "has the format 1; this version reads 2");
+    bad_manifest(|m| m["kind"] = json!("MULTICLASS"), "unknown field `positive`");
+    bad_manifest(|m| m["labels"] = json!(["a", "b", "c"]), "a Binary model has 2");
+    bad_manifest(|m| m["decision"]["positive"] = json!("ris"), "the positive label is \"ris\"");
     bad_manifest(|m| m["contract"]["id"] = json!("000000000000"), "manifest.json says 000000000000");
     bad_manifest(|m| m["contract"]["features"][3]["unit"] = json!("bytes"), "computes it in \"code points\"");
     bad_manifest(|m| m["contract"]["features"][4]["name"] = json!("char_count"), "\"char_count\" is there twice");
@@ -217,7 +254,7 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
     bad_manifest(|m| m["files"]["model.onnx"] = json!("abc"), "\"abc\" is no SHA-256");
     bad_manifest(
         |m| (0..20).for_each(|n| m["files"][format!("{n}.txt")] = json!("00".repeat(32))),
-        "names 23 files; at most 16",
+        "names 25 files; at most 16",
     );
 }
 
@@ -237,9 +274,9 @@ fn a_number_that_is_none_is_no_manifest() {
 fn oversize_and_missing_files_are_refused_before_they_are_read() {
     let copy = Copy::of(SPAM_SMS);
     // Sparse: takes no room on the disk.
-    fs::File::create(copy.0.path().join("vocabulary.tsv")).unwrap().set_len(1 << 40).unwrap();
+    fs::File::create(copy.0.path().join(TERMS)).unwrap().set_len(1 << 40).unwrap();
     assert!(matches!(copy.refused("larger than 33554432 bytes"), BundleError::TooLarge { .. }));
-    fs::remove_file(copy.0.path().join("vocabulary.tsv")).unwrap();
+    fs::remove_file(copy.0.path().join(TERMS)).unwrap();
     assert!(matches!(copy.refused("cannot be read"), BundleError::Read { .. }));
     copy.write("manifest.json", " ".repeat((1 << 20) + 1));
     assert!(matches!(copy.refused("larger than 1048576 bytes"), BundleError::TooLarge { .. }));
@@ -256,8 +293,8 @@ fn a_graph_that_is_none_is_refused() {
     }
     // The graph's list of outputs comes last; no node computes this one. tract panics on it.
     let mut dangling = graph;
-    let output = dangling.windows(13).rposition(|name| name == b"probabilities").unwrap();
-    dangling[output] = b'P';
+    let output = dangling.windows(6).rposition(|name| name == b"scores").unwrap();
+    dangling[output] = b'S';
     copy.replace("model.onnx", &dangling);
     copy.refused("model.onnx is no usable graph");
 }
@@ -287,9 +324,11 @@ impl Shared {
 
     /// The probability of the positive label, per message.
     fn judge(&mut self) -> Vec<f64> {
-        let policy = self.model.bundle().policy().clone();
-        let scores = self.model.score(&self.rows).unwrap();
-        let probabilities = scores.rows().map(|row| policy.decide(row).probability).collect();
+        let positive = self.model.bundle().policy().positive().unwrap();
+        self.model.score(&self.rows).unwrap();
+        self.model.decide();
+        let probabilities =
+            (0..self.rows.len()).map(|row| f64::from(self.model.probabilities(row)[positive])).collect();
         self.rows.clear();
         probabilities
     }
@@ -341,18 +380,19 @@ fn spam_is_blocked_and_small_talk_is_not() {
     let mut shared = Shared::new(SPAM_SMS);
     shared.add("URGENT! You have won a FREE prize worth £2000. Call 09001234567 now to claim, txt STOP to end", &[]);
     shared.add("ok, see you at lunch then", &[]);
-    let policy = shared.model.bundle().policy().clone();
-    let outcomes: Vec<_> = shared.model.score(&shared.rows).unwrap().rows().map(|row| policy.decide(row)).collect();
+    shared.model.score(&shared.rows).unwrap();
+    shared.model.decide();
+    let outcomes = shared.model.outcomes();
     assert_eq!(outcomes.iter().map(|outcome| outcome.action).collect::<Vec<_>>(), [Action::Block, Action::Allow]);
-    assert_eq!(policy.labels()[outcomes[0].label], "spam");
-    assert_eq!(policy.labels()[outcomes[1].label], "not_spam");
+    assert_eq!(shared.model.decision(0, "spam", "live").labels, ["spam"]);
+    assert_eq!(shared.model.decision(1, "spam", "live").labels, ["not_spam"]);
 }
 
 #[test]
 fn every_held_out_message_is_listed_once() {
     let held_out = fs::read_to_string(folder(SPAM_SMS).join("held_out.txt")).unwrap();
     let lines: Vec<&str> = held_out.lines().collect();
-    assert_eq!(lines.len() as u64, load(SPAM_SMS).manifest().training.folds["held_out"]);
+    assert_eq!(lines.len() as u64, load(SPAM_SMS).manifest().training.rows["test"]);
     assert!(lines.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(lines.iter().all(|line| line.len() == 16 && u64::from_str_radix(line, 16).is_ok()));
 }

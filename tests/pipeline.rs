@@ -12,7 +12,7 @@ use assize::{
     ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
     pipeline::ERROR_HEADERS,
     records::{
-        Action, Message, Prediction, UserFeatures, Verdict,
+        Action, Kind, Message, Prediction, UserFeatures, Verdict,
         schema::{PREDICTION, VERDICT},
     },
     service,
@@ -59,9 +59,18 @@ fn judge_with(
     dead_letter_bytes_max: usize,
     store: impl FnOnce(Vec<String>) -> anyhow::Result<Arc<dyn FeatureStore>>,
 ) -> Answers {
+    judge_tasks(&[("spam", bundle)], inputs, dead_letter_bytes_max, store)
+}
+
+fn judge_tasks(
+    tasks: &[(&str, &str)],
+    inputs: Vec<Input>,
+    dead_letter_bytes_max: usize,
+    store: impl FnOnce(Vec<String>) -> anyhow::Result<Arc<dyn FeatureStore>>,
+) -> Answers {
     let runtime = service::runtime().unwrap();
-    let task = config::Task { name: "spam".into(), bundle: bundle.into(), digest: None };
-    let config = Config { tasks: vec![task], ..Config::default() };
+    let task = |&(name, bundle): &(&str, &str)| config::Task { name: name.into(), bundle: bundle.into(), digest: None };
+    let config = Config { tasks: tasks.iter().map(task).collect(), ..Config::default() };
     let schemas = Arc::new(Schemas::try_new(&config.schemas, runtime.handle()).unwrap());
     let hasher = Hasher::try_new("k1", SecretBox::new(Box::new(b"0123456789abcdef".to_vec()))).unwrap();
     let tasks = service::load_tasks(&config.tasks).unwrap();
@@ -246,6 +255,37 @@ fn a_score_rests_on_user_features() {
     let (unknown, nobody) = score(8);
     assert_eq!((fresh, nobody), (UserFeatures::Fresh, UserFeatures::Unknown));
     assert!((known - unknown).abs() > 0.05, "{known} and {unknown}");
+}
+
+#[test]
+fn tasks_of_every_kind_share_a_verdict_and_a_prediction() {
+    let tasks = [("risk", "tests/bundles/user-risk"), ("topic", "models/topics-r8"), ("tags", "tests/bundles/tags")];
+    let texts = [
+        "opec ministers agreed to cut crude oil output to mln barrels per day as oil prices fell",
+        "selling my mac with monitor and video card best offer plus shipping please email",
+        "qwxz plugh xyzzy",
+    ];
+    let inputs = texts.iter().enumerate().map(|(n, text)| encode(&message(&format!("m{n}"), 7, text))).collect();
+    let answers = judge_tasks(&tasks, inputs, usize::MAX, |names| Ok(Arc::new(MemoryStore::new(names))));
+    for (verdict, prediction) in answers.verdicts.iter().zip(&answers.predictions) {
+        let named: Vec<_> = verdict.decisions.iter().map(|decision| (&*decision.task, decision.kind)).collect();
+        assert_eq!(named, [("risk", Kind::Binary), ("topic", Kind::Multiclass), ("tags", Kind::Multilabel)]);
+        assert_eq!(prediction.features.len(), 9, "those that the first task reads; the others read none");
+        for (decision, task) in verdict.decisions.iter().zip(&prediction.tasks) {
+            assert_eq!((&decision.task, &decision.labels, &decision.model), (&task.task, &task.labels, &task.model));
+        }
+        assert!((prediction.tasks[1].calibrated.iter().sum::<f64>() - 1.0).abs() < 1e-5);
+    }
+    let labels = |message: usize, task: usize| &answers.verdicts[message].decisions[task].labels;
+    assert_eq!(labels(0, 1), &["crude"]);
+    assert!(labels(1, 2).len() > 1, "{:?}", labels(1, 2));
+    assert!(labels(2, 1).is_empty() && labels(2, 2).is_empty(), "nothing is known of these words");
+    assert_eq!(answers.verdicts[2].decisions[1].confidence, None);
+    let none = |task: &str| {
+        let counter = format!("assize_predictions_total{{label=\"(none)\",model=\"{task}\"");
+        answers.metrics.lines().any(|line| line.starts_with(&counter) && line.ends_with(" 1"))
+    };
+    assert!(none("topics-r8"), "{}", answers.metrics);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Case;
 use crate::{
-    decision::Outcome,
+    decision::Calibrator,
     features::{
         text,
         tfidf::Terms,
@@ -18,6 +18,8 @@ const UNNAMED: &str = "";
 /// A bundle with the memory to judge batches, used again and again.
 pub struct Judge {
     model: Model,
+    /// The bundle's calibrator with nothing fitted.
+    uncalibrated: Calibrator,
     /// Per user feature of the bundle, its place among those of a case.
     places: Vec<usize>,
     text: text::Scratch,
@@ -26,9 +28,6 @@ pub struct Judge {
     scratch: vector::Scratch,
     rows: Rows,
     terms: Vec<Terms>,
-    /// Per case, one per label.
-    probabilities: Vec<f32>,
-    outcomes: Vec<Outcome>,
 }
 
 /// What became of a case.
@@ -40,6 +39,8 @@ pub struct Judgement<'a> {
     pub action: Action,
     /// One per label, 0..=1, in the order of the bundle's labels.
     pub probabilities: &'a [f32],
+    /// The same before calibration: the graph's probabilities, or sigmoid or softmax of its scores.
+    pub uncalibrated: Vec<f32>,
     /// Share of the text's terms that the vocabulary lacks, 0..=1.
     pub unknown_term_ratio: Option<f64>,
 }
@@ -53,6 +54,7 @@ impl Judge {
         let needed = bundle.transformer().contract().user_names().iter();
         let places = needed.filter_map(|needed| user_names.iter().position(|name| name == needed)).collect();
         Ok(Self {
+            uncalibrated: bundle.calibrator().without(),
             model: Model::new(bundle)?,
             places,
             text: text::Scratch::default(),
@@ -61,8 +63,6 @@ impl Judge {
             scratch: vector::Scratch::default(),
             rows: Rows::default(),
             terms: Vec::new(),
-            probabilities: Vec::new(),
-            outcomes: Vec::new(),
         })
     }
 
@@ -86,23 +86,20 @@ impl Judge {
             bundle.transformer().contract().raw(&text, &self.user, &mut self.raw);
             self.terms.push(bundle.transformer().push(&self.raw, &heard.text, &mut self.scratch, &mut self.rows));
         }
-        self.probabilities.clear();
-        self.outcomes.clear();
-        for probabilities in self.model.score(&self.rows)?.rows() {
-            self.probabilities.extend_from_slice(probabilities);
-            self.outcomes.push(bundle.policy().decide(probabilities));
-        }
+        self.model.score(&self.rows)?;
+        self.model.decide();
         Ok(())
     }
 
     /// What became of the case with this index among those judged last. Panics past them.
     pub fn judgement(&self, case: usize) -> Judgement<'_> {
-        let (bundle, outcome) = (self.bundle(), self.outcomes[case]);
-        let labels = bundle.policy().labels().len();
+        let mut uncalibrated = Vec::new();
+        self.uncalibrated.apply(self.model.raw(case), &mut uncalibrated);
         Judgement {
-            decision: bundle.policy().decision(outcome, UNNAMED, bundle.reference(UNNAMED)),
-            action: outcome.action,
-            probabilities: &self.probabilities[case * labels..(case + 1) * labels],
+            decision: self.model.decision(case, UNNAMED, UNNAMED),
+            action: self.model.outcomes()[case].action,
+            probabilities: self.model.probabilities(case),
+            uncalibrated,
             unknown_term_ratio: self.terms[case].unknown_ratio(),
         }
     }

@@ -50,6 +50,20 @@ pub struct BadLine {
     pub line: u64,
     /// What is wrong.
     pub problem: String,
+    /// Whether that is a label which the models do not know.
+    pub unknown_label: bool,
+}
+
+/// Why a row is no case.
+struct NoCase {
+    problem: String,
+    unknown_label: bool,
+}
+
+impl From<String> for NoCase {
+    fn from(problem: String) -> Self {
+        Self { problem, unknown_label: false }
+    }
 }
 
 /// The file cannot be opened or read on.
@@ -113,16 +127,16 @@ impl Reader {
                 None => break,
                 Some(Ok((line, row))) => match self.case(line, row) {
                     Ok(case) => cases.push(case),
-                    Err(problem) => bad(BadLine { line, problem }),
+                    Err(NoCase { problem, unknown_label }) => bad(BadLine { line, problem, unknown_label }),
                 },
-                Some(Err(BadRow::Bad { line, problem })) => bad(BadLine { line, problem }),
+                Some(Err(BadRow::Bad { line, problem })) => bad(BadLine { line, problem, unknown_label: false }),
                 Some(Err(BadRow::Read(source))) => return Err(ReadError { name: self.name.clone(), source }),
             }
         }
         Ok(())
     }
 
-    fn case(&self, line: u64, row: Row) -> Result<Case, String> {
+    fn case(&self, line: u64, row: Row) -> Result<Case, NoCase> {
         let Row { text, message_id, user_id, language, user, label, labels } = row;
         let truth = self.truth(label, labels)?;
         // Most models ask for none, and then a row's own are not looked at.
@@ -142,9 +156,9 @@ impl Reader {
         Ok(Case { line, message_id, heard, user, truth })
     }
 
-    fn truth(&self, label: Option<String>, labels: Option<Vec<String>>) -> Result<Option<Vec<String>>, String> {
+    fn truth(&self, label: Option<String>, labels: Option<Vec<String>>) -> Result<Option<Vec<String>>, NoCase> {
         let given = match (label, labels) {
-            (Some(_), Some(_)) => return Err("label and labels; give one of them".into()),
+            (Some(_), Some(_)) => return Err("label and labels; give one of them".to_owned().into()),
             (Some(label), None) => label.split(SEPARATOR).map(|label| label.trim().to_owned()).collect(),
             (None, Some(labels)) => labels,
             (None, None) => return Ok(None),
@@ -154,7 +168,9 @@ impl Reader {
             if self.labels.contains(&label) {
                 return Ok(label);
             }
-            Err(format!("label {label:?} is none of {}; --label-map {label}=NAME renames it", self.labels.join(", ")))
+            let known = self.labels.join(", ");
+            let problem = format!("label {label:?} is none of {known}; --label-map {label}=NAME renames it");
+            Err(NoCase { problem, unknown_label: true })
         };
         given.into_iter().map(named).collect::<Result<_, _>>().map(Some)
     }

@@ -132,7 +132,7 @@ impl BadLines {
         Self { source: source.name(), count: 0 }
     }
 
-    pub(super) fn tell(&mut self, BadLine { line, problem }: BadLine) {
+    pub(super) fn tell(&mut self, BadLine { line, problem, .. }: BadLine) {
         self.count += 1;
         if self.count <= BAD_LINES_TOLD_MAX {
             eprintln!("assize: {}:{line}: {problem}", self.source);

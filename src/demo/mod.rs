@@ -85,7 +85,7 @@ impl Demo {
         let (count, start) = (inputs.len(), Instant::now());
         drive(MemoryStream::forgetful(inputs), &config, &shared)?;
         let per_second = count as f64 / start.elapsed().as_secs_f64();
-        Ok(Report::read(&self.out, corpus, shared.tasks[0].bundle.manifest(), per_second)?)
+        Ok(Report::read(&self.out, corpus, &shared.tasks[0].bundle, per_second)?)
     }
 
     fn config(&self) -> Config {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::{Corpus, Example};
-use crate::model::Manifest;
+use crate::model::Bundle;
 
 /// Verdicts shown.
 const SAMPLES: usize = 8;
@@ -89,7 +89,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn read(out: &Path, corpus: Corpus, manifest: &Manifest, per_second: f64) -> anyhow::Result<Self> {
+    pub(super) fn read(out: &Path, corpus: Corpus, bundle: &Bundle, per_second: f64) -> anyhow::Result<Self> {
+        let (manifest, policy) = (bundle.manifest(), bundle.policy());
+        let positive = policy.positive().context("the demo needs a model with two labels")?;
         let examples: HashMap<&str, &Example> =
             corpus.examples.iter().map(|example| (example.id.as_str(), example)).collect();
         let mut report = Self {
@@ -98,7 +100,7 @@ impl Report {
             dead_letters: lines(&out.join("dead-letters.ndjson"))?.count(),
             held_out: Confusion::default(),
             per_second,
-            positive: manifest.positive.clone(),
+            positive: policy.labels()[positive].clone(),
             model: format!("{} {}", manifest.name, manifest.version),
             samples: Vec::new(),
             out: out.to_owned(),

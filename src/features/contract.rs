@@ -117,7 +117,7 @@ enum Source {
 impl Contract {
     /// Takes the features in the order in which a model reads them.
     pub fn try_new(features: Vec<Feature>) -> Result<Self, ContractError> {
-        if !(1..=FEATURES_MAX).contains(&features.len()) {
+        if !(0..=FEATURES_MAX).contains(&features.len()) {
             return Err(ContractError::Count { found: features.len() });
         }
         let mut names = HashSet::new();

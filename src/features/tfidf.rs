@@ -29,6 +29,8 @@ const _: () = assert!(TERMS_MAX * NGRAM_WORDS_MAX * 2 < Node::MAX as usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
+    /// shim
+    pub analyzer: Analyzer,
     /// Words of the shortest n-gram, at least 1.
     pub ngram_min: usize,
     /// Words of the longest n-gram, at most [`NGRAM_WORDS_MAX`].
@@ -43,8 +45,27 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ngram_min: 1, ngram_max: 2, lowercase: true, sublinear_tf: false, norm: Norm::L2 }
+        Self {
+            analyzer: Analyzer::Word,
+            ngram_min: 1,
+            ngram_max: 2,
+            lowercase: true,
+            sublinear_tf: false,
+            norm: Norm::L2,
+        }
     }
+}
+
+/// shim
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Analyzer {
+    /// shim
+    Word,
+    /// shim
+    Char,
+    /// shim
+    CharWb,
 }
 
 /// What a row is scaled by.

@@ -71,7 +71,7 @@ impl FeatureTransformer {
     pub fn try_new(
         contract: Contract,
         scaling: Vec<Scaling>,
-        vectorizer: Vectorizer,
+        mut vectorizers: Vec<Vectorizer>,
     ) -> Result<Self, TransformerError> {
         let (features, found) = (contract.features().len(), scaling.len());
         if features != found {
@@ -80,6 +80,7 @@ impl FeatureTransformer {
         for (feature, scaling) in contract.features().iter().zip(&scaling) {
             check(&feature.name, scaling)?;
         }
+        let vectorizer = vectorizers.remove(0);
         Ok(Self { contract, scaling, vectorizer })
     }
 
@@ -191,7 +192,7 @@ mod tests {
         ];
         let vocabulary = vec![("hello".into(), 1.0), ("free offer".into(), 2.0)];
         let vectorizer = Vectorizer::try_new(vocabulary, tfidf::Options::default()).unwrap();
-        FeatureTransformer::try_new(Contract::try_new(features).unwrap(), scaling, vectorizer)
+        FeatureTransformer::try_new(Contract::try_new(features).unwrap(), scaling, vec![vectorizer])
     }
 
     fn rows(messages: &[([Option<f64>; 2], &str)]) -> Rows {

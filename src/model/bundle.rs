@@ -1,6 +1,5 @@
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -9,39 +8,23 @@ use thiserror::Error;
 
 use super::{
     Digest, GraphError, Manifest, Scorer,
-    golden::{self, GoldenError},
-    manifest::FORMAT,
+    files::{self, FILES_MAX, Files, GOLDEN, GRAPH, MANIFEST},
+    golden::{self, Golden, GoldenError},
+    manifest::{self, FORMAT},
+    vocabulary,
 };
 use crate::{
-    decision::{Binary, Policy, PolicyError},
+    decision::{CalibrationError, Calibrator, Policy, PolicyError},
     features::{
         contract::{Contract, ContractError},
         tfidf::{Vectorizer, VectorizerError},
         vector::{FeatureTransformer, TransformerError},
     },
-    records::{Kind, ModelRef},
+    records::ModelRef,
 };
 
-/// Files that a manifest may name.
-pub const FILES_MAX: usize = 16;
-
-/// Size of a graph, bytes.
-pub const GRAPH_BYTES_MAX: u64 = 256 * 1024 * 1024;
-
-const MANIFEST: &str = "manifest.json";
-const GRAPH: &str = "model.onnx";
-const VOCABULARY: &str = "vocabulary.tsv";
-const GOLDEN: &str = "golden.json";
-
-/// Size limit of a bundle's file.
-fn bytes_max(file: &str) -> u64 {
-    const MIB: u64 = 1024 * 1024;
-    match file {
-        MANIFEST => MIB,
-        GRAPH => GRAPH_BYTES_MAX,
-        _ => 32 * MIB,
-    }
-}
+/// Vectorizers that a bundle may have.
+pub const VECTORIZERS_MAX: usize = 8;
 
 /// Why a bundle is refused. The bundle that is serving goes on.
 #[derive(Debug, Error)]
@@ -62,27 +45,29 @@ pub enum BundleError {
     #[error("manifest.json names the file {found:?}; give plain file names only")]
     FileName { found: String },
     #[error("manifest.json gives no SHA-256 for {file}; every bundle has that file")]
-    Missing { file: &'static str },
+    Missing { file: String },
     #[error("{file} has the SHA-256 {found}; manifest.json says {expected}")]
     Digest { file: String, expected: Digest, found: Digest },
-    #[error("the kind of the model is {found:?}; this version serves BINARY models")]
-    Kind { found: Kind },
     #[error("manifest.json gives no usable decision policy")]
     Policy { source: PolicyError },
     #[error("manifest.json gives no usable feature contract")]
     Contract { source: ContractError },
     #[error("the feature contract has the id {found}; manifest.json says {expected}")]
     ContractId { expected: String, found: String },
-    #[error("{VOCABULARY}, line {line}: {found:?} is no term, tab, idf")]
-    VocabularyLine { line: usize, found: String },
-    #[error("{VOCABULARY} is not UTF-8")]
-    VocabularyText { source: std::str::Utf8Error },
-    #[error("{VOCABULARY} is no usable vocabulary")]
-    Vocabulary { source: VectorizerError },
+    #[error("manifest.json has {found} vectorizers; at most {VECTORIZERS_MAX} are allowed")]
+    Vectorizers { found: usize },
+    #[error("{file}, line {line}: {found:?} is no term, tab, idf, tab, mean")]
+    VocabularyLine { file: String, line: usize, found: String },
+    #[error("{file} is not UTF-8")]
+    VocabularyText { file: String, source: std::str::Utf8Error },
+    #[error("{file} is no usable vocabulary")]
+    Vocabulary { file: String, source: VectorizerError },
     #[error("manifest.json gives no usable scaling")]
     Scaling { source: TransformerError },
     #[error("{GRAPH} is no usable graph")]
     Graph { source: GraphError },
+    #[error("manifest.json gives no usable calibration")]
+    Calibration { source: CalibrationError },
     #[error("{GOLDEN} is not valid")]
     GoldenFile { source: serde_path_to_error::Error<serde_json::Error> },
     #[error("the bundle does not reproduce its golden vectors")]
@@ -96,6 +81,7 @@ pub struct Bundle {
     digest: Digest,
     transformer: FeatureTransformer,
     scorer: Scorer,
+    calibrator: Calibrator,
     policy: Policy,
 }
 
@@ -103,7 +89,7 @@ impl Bundle {
     /// Reads the bundle in `folder`, checks it, and replays its golden vectors. With a `pin`, refuses any bundle but
     /// the one with that digest.
     pub fn load(folder: &Path, pin: Option<Digest>) -> Result<Self, BundleError> {
-        let bytes = read(folder, MANIFEST)?;
+        let bytes = files::read(folder, MANIFEST)?;
         let digest = Digest::of(&bytes);
         match pin {
             Some(expected) if expected != digest => return Err(BundleError::Pin { expected, found: digest }),
@@ -111,13 +97,15 @@ impl Bundle {
         }
         let manifest = parse_manifest(&bytes)?;
         let files = Files::read(folder, &manifest)?;
-        let policy = policy(&manifest)?;
+        let policy = Policy::try_new(manifest.kind, &manifest.labels, &manifest.decision)
+            .map_err(|source| BundleError::Policy { source })?;
         let transformer = transformer(&manifest, &files)?;
-        let scorer = scorer(&manifest, &files, &transformer)?;
-        let goldens = golden::parse(&files.golden).map_err(|source| BundleError::GoldenFile { source })?;
-        let bundle = Self { manifest, digest, transformer, scorer, policy };
-        golden::replay(&goldens, &bundle.transformer, &bundle.scorer)
-            .map_err(|source| BundleError::Golden { source })?;
+        let scorer = scorer(&manifest, files.get(GRAPH)?, &transformer)?;
+        let calibrator = calibrator(&manifest, &scorer, &policy)?;
+        let goldens: Vec<Golden> =
+            parse_json(files.get(GOLDEN)?).map_err(|source| BundleError::GoldenFile { source })?;
+        let bundle = Self { manifest, digest, transformer, scorer, calibrator, policy };
+        golden::replay(&goldens, &bundle).map_err(|source| BundleError::Golden { source })?;
         Ok(bundle)
     }
 
@@ -141,7 +129,12 @@ impl Bundle {
         &self.scorer
     }
 
-    /// Decides on the scores.
+    /// Makes probabilities of its numbers.
+    pub fn calibrator(&self) -> &Calibrator {
+        &self.calibrator
+    }
+
+    /// Decides on the probabilities.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -155,58 +148,6 @@ impl Bundle {
             digest: self.digest.0,
             arm: arm.into(),
         }
-    }
-}
-
-/// The contents of the files that every bundle has.
-struct Files {
-    graph: Vec<u8>,
-    vocabulary: Vec<u8>,
-    golden: Vec<u8>,
-}
-
-impl Files {
-    /// Reads and checks every file that the manifest names, also those that only people read.
-    fn read(folder: &Path, manifest: &Manifest) -> Result<Self, BundleError> {
-        if manifest.files.len() > FILES_MAX {
-            return Err(BundleError::Files { found: manifest.files.len() });
-        }
-        let mut files = Self { graph: Vec::new(), vocabulary: Vec::new(), golden: Vec::new() };
-        for file in [GRAPH, VOCABULARY, GOLDEN] {
-            if !manifest.files.contains_key(file) {
-                return Err(BundleError::Missing { file });
-            }
-        }
-        for (file, &expected) in &manifest.files {
-            if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
-                return Err(BundleError::FileName { found: file.clone() });
-            }
-            let bytes = read(folder, file)?;
-            let found = Digest::of(&bytes);
-            if found != expected {
-                return Err(BundleError::Digest { file: file.clone(), expected, found });
-            }
-            match file.as_str() {
-                GRAPH => files.graph = bytes,
-                VOCABULARY => files.vocabulary = bytes,
-                GOLDEN => files.golden = bytes,
-                _ => {}
-            }
-        }
-        Ok(files)
-    }
-}
-
-/// The whole file, unless it is too large.
-fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
-    let (path, bytes_max) = (folder.join(file), bytes_max(file));
-    let mut bytes = Vec::new();
-    // One byte more than allowed is enough to know, whatever the file system says of the size.
-    let read = File::open(&path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
-    match read {
-        Err(source) => Err(BundleError::Read { path, source }),
-        Ok(_) if bytes.len() as u64 > bytes_max => Err(BundleError::TooLarge { path, bytes_max }),
-        Ok(_) => Ok(bytes),
     }
 }
 
@@ -230,17 +171,6 @@ pub(super) fn parse_json<'a, T: Deserialize<'a>>(
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(bytes))
 }
 
-fn policy(manifest: &Manifest) -> Result<Policy, BundleError> {
-    let Manifest { kind, labels, positive, threshold, actions, .. } = manifest;
-    match kind {
-        Kind::Binary => {
-            let binary = Binary::try_new(labels, positive, *threshold, *actions);
-            binary.map(Policy::Binary).map_err(|source| BundleError::Policy { source })
-        }
-        found => Err(BundleError::Kind { found: *found }),
-    }
-}
-
 fn transformer(manifest: &Manifest, files: &Files) -> Result<FeatureTransformer, BundleError> {
     let numeric = &manifest.contract.features;
     let contract = Contract::try_new(numeric.iter().map(|numeric| numeric.feature()).collect())
@@ -249,30 +179,29 @@ fn transformer(manifest: &Manifest, files: &Files) -> Result<FeatureTransformer,
     if *expected != found {
         return Err(BundleError::ContractId { expected: expected.clone(), found });
     }
-    let vectorizer = Vectorizer::try_new(parse_vocabulary(&files.vocabulary)?, manifest.vectorizer)
-        .map_err(|source| BundleError::Vocabulary { source })?;
+    if manifest.vectorizers.len() > VECTORIZERS_MAX {
+        return Err(BundleError::Vectorizers { found: manifest.vectorizers.len() });
+    }
+    let vectorizers = manifest.vectorizers.iter().map(|terms| vectorizer(terms, files)).collect::<Result<_, _>>()?;
     let scaling = numeric.iter().map(|numeric| numeric.scaling()).collect();
-    FeatureTransformer::try_new(contract, scaling, vectorizer).map_err(|source| BundleError::Scaling { source })
+    FeatureTransformer::try_new(contract, scaling, vectorizers).map_err(|source| BundleError::Scaling { source })
 }
 
-fn scorer(manifest: &Manifest, files: &Files, transformer: &FeatureTransformer) -> Result<Scorer, BundleError> {
+fn vectorizer(terms: &manifest::Terms, files: &Files) -> Result<Vectorizer, BundleError> {
+    let file = &terms.file;
+    let vocabulary = vocabulary::parse(file, files.get(file)?)?;
+    Vectorizer::try_new(vocabulary, terms.options())
+        .map_err(|source| BundleError::Vocabulary { file: file.clone(), source })
+}
+
+fn scorer(manifest: &Manifest, onnx: &[u8], transformer: &FeatureTransformer) -> Result<Scorer, BundleError> {
     let numeric = transformer.numeric();
     let terms = transformer.width() - numeric;
-    Scorer::load(&files.graph, &manifest.graph, numeric, terms, manifest.labels.len())
-        .map_err(|source| BundleError::Graph { source })
+    Scorer::load(onnx, &manifest.graph, numeric, terms).map_err(|source| BundleError::Graph { source })
 }
 
-/// One term and its idf per line; the line number is the column.
-fn parse_vocabulary(bytes: &[u8]) -> Result<Vec<(String, f64)>, BundleError> {
-    let text = str::from_utf8(bytes).map_err(|source| BundleError::VocabularyText { source })?;
-    let lines = (1..).zip(text.split_terminator('\n'));
-    lines
-        .map(|(line, found)| {
-            let (term, idf) = found.split_once('\t').unwrap_or_default();
-            match idf.parse() {
-                Ok(idf) => Ok((term.to_owned(), idf)),
-                Err(_) => Err(BundleError::VocabularyLine { line, found: found.into() }),
-            }
-        })
-        .collect()
+fn calibrator(manifest: &Manifest, scorer: &Scorer, policy: &Policy) -> Result<Calibrator, BundleError> {
+    let (columns, labels) = (scorer.classes(), manifest.labels.len());
+    Calibrator::try_new(manifest.calibration.clone(), manifest.graph.gives, columns, labels, policy.is_exclusive())
+        .map_err(|source| BundleError::Calibration { source })
 }

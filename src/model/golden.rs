@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{ScoreError, Scorer, Scores, bundle::parse_json};
+use super::{Bundle, ScoreError, Scores};
 use crate::{
     features::{
         store::{NotANumber, user_values},
@@ -21,7 +21,7 @@ pub const GOLDEN_VECTORS_MIN: usize = 20;
 pub const GOLDEN_VECTORS_MAX: usize = 10_000;
 /// A feature or weight may differ by so much.
 pub const FEATURE_TOLERANCE: f64 = 1e-6;
-/// A probability may differ by so much.
+/// A probability may differ by so much; a graph's number too, and beyond 1 by so much of it.
 pub const PROBABILITY_TOLERANCE: f64 = 1e-5;
 
 /// One message with what must come out of it.
@@ -37,8 +37,12 @@ pub(super) struct Golden {
     numeric: Vec<Option<f64>>,
     /// (column, weight) of the text's terms, in the order of their columns, the first term's column being 0.
     terms: Vec<(u32, f64)>,
-    /// Per label.
+    /// The graph's numbers.
+    graph: Vec<f64>,
+    /// Calibrated, one a label.
     probabilities: Vec<f64>,
+    /// The labels that the message gets.
+    labels: Vec<String>,
 }
 
 /// Where a bundle departs from its golden vectors.
@@ -55,21 +59,20 @@ pub enum GoldenError {
     Differs { vector: usize, what: String, expected: f64, found: f64 },
     #[error("golden vector {vector}: {found} {what}, expected {expected}")]
     Length { vector: usize, what: &'static str, expected: usize, found: usize },
+    #[error("golden vector {vector} gets the labels {found:?}, expected {expected:?}")]
+    Labels { vector: usize, expected: Vec<String>, found: Vec<String> },
     #[error("the golden vectors cannot be scored")]
     Score { source: ScoreError },
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Golden>, serde_path_to_error::Error<serde_json::Error>> {
-    parse_json(bytes)
-}
-
 /// Sends every vector through intake, features and graph, exactly as a message goes, and compares at each step.
-pub(super) fn replay(goldens: &[Golden], transformer: &FeatureTransformer, scorer: &Scorer) -> Result<(), GoldenError> {
+pub(super) fn replay(goldens: &[Golden], bundle: &Bundle) -> Result<(), GoldenError> {
     if !(GOLDEN_VECTORS_MIN..=GOLDEN_VECTORS_MAX).contains(&goldens.len()) {
         return Err(GoldenError::Count { found: goldens.len() });
     }
     let mut rows = Rows::default();
     let (mut text_scratch, mut scratch) = (text::Scratch::default(), Scratch::default());
+    let transformer = bundle.transformer();
     for (vector, golden) in goldens.iter().enumerate() {
         let contract = transformer.contract();
         let (text, _) =
@@ -83,11 +86,11 @@ pub(super) fn replay(goldens: &[Golden], transformer: &FeatureTransformer, score
         checked.numeric(transformer, &raw)?;
         checked.terms(&rows.row(vector)[transformer.numeric()..], transformer.numeric())?;
     }
-    let mut scores = Scores::default();
+    let (scorer, mut scores) = (bundle.scorer(), Scores::default());
     let mut state = scorer.state().map_err(|source| GoldenError::Score { source })?;
     scorer.score(&mut state, &rows, &mut scores).map_err(|source| GoldenError::Score { source })?;
     let mut checked = goldens.iter().enumerate().zip(scores.rows());
-    checked.try_for_each(|((vector, golden), found)| Checked { vector, golden }.probabilities(found))
+    checked.try_for_each(|((vector, golden), graph)| Checked { vector, golden }.decision(graph, bundle))
 }
 
 /// A golden vector under comparison.
@@ -118,15 +121,25 @@ impl Checked<'_> {
         Ok(())
     }
 
-    fn probabilities(&self, found: &[f32]) -> Result<(), GoldenError> {
-        self.length("probabilities", self.golden.probabilities.len(), found.len())?;
-        for (label, (&expected, &found)) in self.golden.probabilities.iter().zip(found).enumerate() {
-            self.close(
-                &format!("the probability of label {label}"),
-                expected,
-                f64::from(found),
-                PROBABILITY_TOLERANCE,
-            )?;
+    fn decision(&self, graph: &[f32], bundle: &Bundle) -> Result<(), GoldenError> {
+        self.numbers("number of the graph for", &self.golden.graph, graph)?;
+        let mut probabilities = Vec::new();
+        bundle.calibrator().apply(graph, &mut probabilities);
+        self.numbers("probability of", &self.golden.probabilities, &probabilities)?;
+        let policy = bundle.policy();
+        let chosen = policy.chosen(policy.decide(&probabilities), &probabilities);
+        let found: Vec<String> = chosen.map(|label| policy.labels()[label].clone()).collect();
+        if found == self.golden.labels {
+            return Ok(());
+        }
+        Err(GoldenError::Labels { vector: self.vector, expected: self.golden.labels.clone(), found })
+    }
+
+    fn numbers(&self, what: &'static str, expected: &[f64], found: &[f32]) -> Result<(), GoldenError> {
+        self.length(what, expected.len(), found.len())?;
+        for (label, (&expected, &found)) in expected.iter().zip(found).enumerate() {
+            let tolerance = PROBABILITY_TOLERANCE * expected.abs().max(1.0);
+            self.close(&format!("the {what} label {label}"), expected, f64::from(found), tolerance)?;
         }
         Ok(())
     }

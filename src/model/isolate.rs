@@ -15,8 +15,8 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Bundle, GRAPH_BYTES_MAX, Gives, GraphError, Scorer, Scores};
-use crate::features::vector::Rows;
+use super::{Bundle, GRAPH_BYTES_MAX, GraphError, Scorer, Scores};
+use crate::{decision::Gives, features::vector::Rows};
 
 /// Name of the hidden command.
 pub const COMMAND: &str = "model-trial";

@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use super::{Judged, case::Case};
 use crate::{
     codec::RecordWriter,
-    decision::Outcome,
     hash::{self, Hasher},
-    records::{Action, Prediction, TaskPrediction, UserFeatures, Verdict},
+    records::{Action, Decision, Prediction, TaskPrediction, UserFeatures, Verdict},
     stream::{Outputs, Topic},
 };
 
@@ -85,7 +84,7 @@ impl AnswerWriter {
             policy: None,
             degraded: degraded.to_vec(),
             flags: heard.flags.names().map(Cow::Borrowed).collect(),
-            decisions: judged.map(|judged| judged.policy.decision(judged.outcome, judged.task, judged.model)).collect(),
+            decisions: judged.map(decision).collect(),
         }
     }
 
@@ -121,14 +120,20 @@ impl AnswerWriter {
     }
 }
 
+fn decision(judged: Judged<'_>) -> Decision<'_> {
+    let Judged { task, policy, outcome, probabilities, model, .. } = judged;
+    policy.decision(outcome, probabilities, task, model)
+}
+
 fn task_prediction(judged: Judged<'_>) -> TaskPrediction<'_> {
-    let Judged { task, policy, outcome: Outcome { label, .. }, probabilities, model } = judged;
-    let raw: Vec<f64> = probabilities.iter().map(|&probability| f64::from(probability)).collect();
+    let Judged { task, policy, outcome, raw, probabilities, model } = judged;
+    let numbers = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
+    let chosen = policy.chosen(outcome, probabilities);
     TaskPrediction {
         task: Cow::Borrowed(task),
-        labels: vec![Cow::Borrowed(&policy.labels()[label])],
-        calibrated: raw.clone(),
-        raw,
+        labels: chosen.map(|label| Cow::Borrowed(policy.labels()[label].as_str())).collect(),
+        raw: numbers(raw),
+        calibrated: numbers(probabilities),
         model,
         shadow: false,
     }

@@ -130,6 +130,9 @@ pub(crate) struct Judged<'a> {
     pub(crate) task: &'a str,
     pub(crate) policy: &'a Policy,
     pub(crate) outcome: Outcome,
+    /// The graph's numbers.
+    pub(crate) raw: &'a [f32],
+    /// One per label.
     pub(crate) probabilities: &'a [f32],
     pub(crate) model: ModelRef<'a>,
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Judged;
 use crate::{
-    decision::Outcome,
     fault::{Action, Fault},
     features::{
         contract::{Contract, ContractError},
@@ -57,9 +56,6 @@ pub(super) struct TaskLane {
     scratch: vector::Scratch,
     rows: Rows,
     terms: Vec<Terms>,
-    /// Per case, one per class.
-    probabilities: Vec<f32>,
-    outcomes: Vec<Outcome>,
     metrics: ModelMetrics,
 }
 
@@ -78,8 +74,6 @@ impl TaskLane {
             scratch: vector::Scratch::default(),
             rows: Rows::default(),
             terms: Vec::new(),
-            probabilities: Vec::new(),
-            outcomes: Vec::new(),
             metrics: metrics.model(&task.name, &manifest.name, &manifest.version, bundle.policy().labels()),
         })
     }
@@ -88,9 +82,9 @@ impl TaskLane {
     pub(super) fn gather<'t>(&mut self, texts: impl Iterator<Item = &'t str>, raw: &[Option<f64>]) {
         self.rows.clear();
         self.terms.clear();
-        for (text, raw) in texts.zip(raw.chunks_exact(self.width)) {
+        for (case, text) in texts.enumerate() {
             self.raw.clear();
-            self.raw.extend(self.columns.iter().map(|&column| raw[column]));
+            self.raw.extend(self.columns.iter().map(|&column| raw[case * self.width + column]));
             let transformer = self.model.bundle().transformer();
             self.terms.push(transformer.push(&self.raw, text, &mut self.scratch, &mut self.rows));
         }
@@ -98,29 +92,23 @@ impl TaskLane {
 
     /// Scores the rows.
     pub(super) fn score(&mut self) -> Result<(), Fault> {
-        let scores = self.model.score(&self.rows).map_err(failed)?;
-        self.probabilities.clear();
-        scores.rows().for_each(|probabilities| self.probabilities.extend_from_slice(probabilities));
-        Ok(())
+        self.model.score(&self.rows).map_err(failed)
     }
 
     /// Decides on each scored row.
     pub(super) fn decide(&mut self) {
-        let policy = self.model.bundle().policy();
-        let rows = self.probabilities.chunks_exact(policy.labels().len());
-        self.outcomes.clear();
-        self.outcomes.extend(rows.map(|probabilities| policy.decide(probabilities)));
+        self.model.decide();
     }
 
     /// What this task made of a case.
     pub(super) fn judged(&self, case: usize) -> Judged<'_> {
         let bundle = self.model.bundle();
-        let classes = bundle.policy().labels().len();
         Judged {
             task: &self.name,
             policy: bundle.policy(),
-            outcome: self.outcomes[case],
-            probabilities: &self.probabilities[case * classes..(case + 1) * classes],
+            outcome: self.model.outcomes()[case],
+            raw: self.model.raw(case),
+            probabilities: self.model.probabilities(case),
             model: bundle.reference(ARM),
         }
     }
@@ -132,11 +120,13 @@ impl TaskLane {
 
     /// Counts what was decided.
     pub(super) fn count(&mut self) {
-        for outcome in &self.outcomes {
-            self.metrics.predicted(outcome.label);
-            self.metrics.confidence(outcome.confidence);
+        let policy = self.model.bundle().policy();
+        for (case, &outcome) in self.model.outcomes().iter().enumerate() {
+            self.metrics.predicted(policy.chosen(outcome, self.model.probabilities(case)));
+            if let Some(confidence) = outcome.confidence {
+                self.metrics.confidence(confidence);
+            }
         }
-        self.outcomes.clear();
     }
 
     pub(super) fn publish(&mut self) {

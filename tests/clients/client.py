@@ -3,6 +3,9 @@
     client.py pipeline ADDRESS REGISTRY MESSAGES VERDICTS PREDICTIONS DEAD_LETTERS SCHEMA HASH_KEY
         Publishes messages with Confluent's Avro serializer under our schema and under older and newer ones, and holds
         every answer against what the schemas say of it.
+    client.py tasks ADDRESS REGISTRY MESSAGES VERDICTS PREDICTIONS SCHEMA TASK=BUNDLE [TASK=BUNDLE ...]
+        Publishes texts for several tasks, and decides again from each prediction and the bundle's manifest: the verdict
+        must say the same.
     client.py send ADDRESS TOPIC [SETTING=VALUE ...]
         Publishes lines KEY<tab>VALUE from standard input.
 """
@@ -192,6 +195,109 @@ def pipeline(address, url, messages, verdicts, predictions, dead_letters, schema
     print(f"{len(sent)} messages, {len(judged)} verdicts and predictions")
 
 
+# Invented. For topics of newswire, tags of news groups, and spam; some are about nothing of the kind.
+TEXTS = [
+    "opec ministers agreed to cut crude oil output to mln barrels per day as oil prices fell",
+    "shr loss cts vs profit cts net loss vs profit revs mln vs mln qtr year",
+    "the company said it agreed to acquire all outstanding shares in a merger with the steel maker",
+    "tonnes of wheat and maize were sold for shipment in the export season by the grain board",
+    "the bank of england said it gave the money market further assistance interest rate rise",
+    "port workers strike delayed ships and vessels carrying cargo through the gulf",
+    "selling my mac with monitor and video card best offer plus shipping please email",
+    "the hockey team won the game in the playoffs nhl season goals and the goalie saved",
+    "windows drivers for my graphics card crash when the program opens a window with the mouse",
+    "jesus and the church teach that god loves christian people and the bible says faith",
+    "nasa launched the space shuttle into orbit around the moon with a satellite",
+    "the encryption key of the clipper chip and the government wiretap of private crypto",
+    "my car engine needs new oil and the brakes of the bike are worn",
+    SPAM,
+    "see you at noon",
+    "qwxz plugh xyzzy",
+]
+
+
+def publish_texts(address, registry, topic, schema):
+    producer = Producer({"bootstrap.servers": address, "partitioner": "murmur2_random", "enable.idempotence": True})
+    serialize, context = AvroSerializer(registry, schema), SerializationContext(topic, MessageField.VALUE)
+    for number, text in enumerate(TEXTS * 5):
+        message = {"message_id": f"text-{number}", "user_id": 1 + number, "text": text, "created_at": 1_732_372_800_000}
+        value = serialize(message | {"language": None, "metadata": {}}, context)
+        producer.produce(topic, value, key=str(message["user_id"]))
+    assert producer.flush(WAIT_SECONDS_MAX) == 0, "not delivered in time"
+    return len(TEXTS) * 5
+
+
+SEVERITY = ["ALLOW", "REVIEW", "BLOCK"]
+
+
+def decide(manifest, probabilities):
+    """Labels, confidence and action, from what the manifest says."""
+    decision, of = manifest["decision"], dict(zip(manifest["labels"], probabilities, strict=True))
+    if manifest["kind"] == "BINARY":
+        positive, other = decision["positive"], next(label for label in of if label != decision["positive"])
+        at, bands = of[positive], decision["actions"]
+        reached = [action for action in ("review", "block") if bands.get(action) is not None and at >= bands[action]]
+        action = max((reached_band.upper() for reached_band in reached), key=SEVERITY.index, default="ALLOW")
+        chosen = (positive, at) if at >= decision["threshold"] else (other, 1 - at)
+        return [chosen[0]], chosen[1], action
+    if manifest["kind"] == "MULTICLASS":
+        best = max(of, key=of.get)
+        below = decision["abstain_below"]
+        sure = below is None or of[best] >= below
+        labels, confidence = ([best], of[best]) if sure else ([], None)
+    else:
+        labels, confidence = [label for label in of if of[label] >= decision["thresholds"][label]], None
+    actions = [decision["actions"].get(label, "ALLOW") for label in labels]
+    return labels, confidence, max(actions, key=SEVERITY.index, default="ALLOW")
+
+
+def check_decision(decision, task, manifest):
+    labels, confidence, action = decide(manifest, task["calibrated"])
+    assert decision["kind"] == manifest["kind"] and decision["task"] == task["task"]
+    assert decision["labels"] == task["labels"] == labels, (decision, labels)
+    assert decision["confidence"] == confidence, (decision, confidence)
+    of = dict(zip(manifest["labels"], task["calibrated"], strict=True))
+    told = {score["label"]: score["probability"] for score in decision["scores"]}
+    assert all(of[label] == probability for label, probability in told.items()), (told, of)
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+    if manifest["kind"] != "BINARY":
+        assert set(sorted(of, key=of.get)[-3:]) | set(labels) == set(told), (told, of)
+        thresholds = [score["threshold"] for score in decision["scores"]]
+        expected = manifest["decision"].get("thresholds") or dict.fromkeys(of, manifest["decision"].get("abstain_below"))
+        assert thresholds == [expected[label] for label in told], thresholds
+    if manifest["kind"] == "MULTICLASS":
+        assert abs(sum(task["calibrated"]) - 1) < 1e-5
+    return action
+
+
+def tasks(address, url, messages, verdicts, predictions, schema, *bundles):
+    folders = dict(bundle.split("=", 1) for bundle in bundles)
+    manifests = {task: json.load(open(f"{folder}/manifest.json", encoding="utf-8")) for task, folder in folders.items()}
+    registry = SchemaRegistryClient({"url": url})
+    count = publish_texts(address, registry, messages, open(schema, encoding="utf-8").read())
+    deserialize = AvroDeserializer(registry)
+    judged = by_source(read(address, verdicts, count), deserialize)
+    logged = by_source(read(address, predictions, count), deserialize)
+    assert len(judged) == len(logged) == count, (len(judged), len(logged))
+    labels = {task: [] for task in manifests}
+    for place, (verdict, _) in judged.items():
+        prediction, _ = logged[place]
+        pairs = list(zip(verdict["decisions"], prediction["tasks"], strict=True))
+        assert [decision["task"] for decision, _ in pairs] == list(manifests)
+        actions = [check_decision(decision, task, manifests[task["task"]]) for decision, task in pairs]
+        assert verdict["action"] == prediction["action"] == max(actions, key=SEVERITY.index), (verdict, actions)
+        severe = [task for task, action in zip(manifests, actions, strict=True) if action == verdict["action"]]
+        assert verdict["decided_by"] == (None if verdict["action"] == "ALLOW" else severe[0])
+        for decision, _ in pairs:
+            labels[decision["task"]].append(decision["labels"])
+    for task, manifest in manifests.items():
+        counts = {len(chosen) for chosen in labels[task]}
+        # So that no kind passes by never showing what sets it apart.
+        needed = {"BINARY": {1}, "MULTICLASS": {0, 1}, "MULTILABEL": {0, 1, 2}}[manifest["kind"]]
+        assert counts >= needed, (task, counts)
+        print(task, manifest["kind"], sorted({label for chosen in labels[task] for label in chosen}))
+
+
 def send(address, topic, *settings):
     producer = Producer({"bootstrap.servers": address, **dict(setting.split("=", 1) for setting in settings)})
     for line in sys.stdin.buffer.read().decode().splitlines():
@@ -202,4 +308,4 @@ def send(address, topic, *settings):
 
 
 if __name__ == "__main__":
-    {"pipeline": pipeline, "send": send}[sys.argv[1]](*sys.argv[2:])
+    {"pipeline": pipeline, "tasks": tasks, "send": send}[sys.argv[1]](*sys.argv[2:])

@@ -136,11 +136,12 @@ fn lanes_add_up() {
 fn predictions_wait_for_the_commit() {
     let metrics = Metrics::new();
     let mut model = metrics.model("spam", "sms", "1.0.0", &classes());
-    model.predicted(0);
+    model.predicted([0].into_iter());
     model.confidence(0.93);
     model.discard();
-    model.predicted(1);
-    model.predicted(1);
+    model.predicted([1].into_iter());
+    model.predicted([1].into_iter());
+    model.predicted([].into_iter());
     model.confidence(0.6);
     model.publish();
     model.publish();
@@ -149,6 +150,7 @@ fn predictions_wait_for_the_commit() {
     let predictions = |label| format!("assize_predictions_total{{label=\"{label}\",{model}}}");
     assert_eq!(seen.value(&predictions("spam")), 0.0);
     assert_eq!(seen.value(&predictions("not_spam")), 2.0);
+    assert_eq!(seen.value(&predictions("(none)")), 1.0);
     assert_eq!(seen.value(&format!("assize_prediction_confidence_ratio_sum{{{model}}}")), 0.6);
 }
 
@@ -161,7 +163,7 @@ fn the_series_of_models_are_bounded() {
         metrics.model("spam", "sms", &version.to_string(), &classes()).publish();
     }
     let text = metrics.encode().unwrap();
-    assert_eq!(text.matches("assize_predictions_total{").count(), MODEL_SERIES_MAX * classes().len());
+    assert_eq!(text.matches("assize_predictions_total{").count(), MODEL_SERIES_MAX * (classes().len() + 1));
     assert_eq!(text.matches("assize_prediction_confidence_ratio_count{").count(), MODEL_SERIES_MAX);
     assert!(!text.contains("version=\"2\"") && text.contains("version=\"3\""));
 }

@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 use assize::{
+    decision::Gives,
     features::vector::Rows,
-    model::{Gives, Scorer, Scores},
+    model::{Scorer, Scores},
 };
 use serde::Deserialize;
 

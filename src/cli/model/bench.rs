@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::{
     cli::{output::print, table::table},
+    decision::Gives,
     failure::Failure,
     fault::Exit,
     features::vector::Rows,
     model::{
-        Bundle, Gives, Scorer, Scores,
+        Bundle, Scorer, Scores,
         isolate::{self, Limits},
     },
 };

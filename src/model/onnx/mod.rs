@@ -24,7 +24,7 @@ use tract_onnx::{
 
 use self::{first_layer::FirstLayer, import::Imported};
 use super::Graph;
-use crate::features::vector::Rows;
+use crate::{decision::Gives, features::vector::Rows};
 
 /// Numbers of a tile, so that it stays in the cache ...
 const TILE_NUMBERS: usize = 32 * 1024;
@@ -86,8 +86,8 @@ pub enum GraphError {
     Width { numeric: usize, terms: usize, graph: usize },
     #[error("the graph cannot be prepared for rows of {width} 32-bit numbers")]
     Prepare { width: usize, source: TractError },
-    #[error("the output is {found}; it must be 32-bit probabilities of {classes} classes per row")]
-    Classes { classes: usize, found: String },
+    #[error("the output is {found}; it must be a fixed number of 32-bit numbers a row")]
+    Classes { found: String },
 }
 
 /// Why rows were not scored. None of these is the fault of a message.
@@ -116,15 +116,6 @@ pub struct Scorer {
     gives: Gives,
 }
 
-/// What the numbers of a graph mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gives {
-    /// Each in 0..=1.
-    Probabilities,
-    /// Any numbers: a decision function, logits.
-    Scores,
-}
-
 /// One lane's working memory for one graph.
 #[derive(Debug)]
 pub struct State {
@@ -132,7 +123,7 @@ pub struct State {
     tile: Tile,
 }
 
-/// Probabilities per row and class, in the order of the bundle's labels.
+/// The graph's numbers, a row each.
 #[derive(Debug, Default)]
 pub struct Scores {
     values: Vec<f32>,
@@ -140,20 +131,25 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The probabilities of each row, in the order of the rows.
+    /// The numbers of one row. Panics past the last.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.classes..(row + 1) * self.classes]
+    }
+
+    /// The numbers of each row, in the order of the rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.classes.max(1))
     }
 }
 
 impl Scorer {
-    /// Reads a graph whose input is `[rows, numeric + terms]` and whose output is `[rows, classes]`, both 32-bit.
-    pub fn load(onnx: &[u8], graph: &Graph, numeric: usize, terms: usize, classes: usize) -> Result<Self, GraphError> {
+    /// Reads a graph whose input is `[rows, numeric + terms]` and whose output is `[rows, numbers]`, both 32-bit.
+    pub fn load(onnx: &[u8], graph: &Graph, numeric: usize, terms: usize) -> Result<Self, GraphError> {
         // tract panics on some malformed graphs. A bundle that is loaded beside a serving one must not end the process.
-        panic::catch_unwind(|| Self::build(onnx, graph, numeric, terms, classes)).unwrap_or(Err(GraphError::Panic))
+        panic::catch_unwind(|| Self::build(onnx, graph, numeric, terms)).unwrap_or(Err(GraphError::Panic))
     }
 
-    fn build(onnx: &[u8], graph: &Graph, numeric: usize, terms: usize, classes: usize) -> Result<Self, GraphError> {
+    fn build(onnx: &[u8], graph: &Graph, numeric: usize, terms: usize) -> Result<Self, GraphError> {
         let imported = import::import(onnx, Some(&graph.output))?;
         if imported.input != graph.input {
             return Err(GraphError::Input { expected: graph.input.clone(), found: imported.input });
@@ -163,7 +159,7 @@ impl Scorer {
             Some(graph) if graph != width => return Err(GraphError::Width { numeric, terms, graph }),
             _ => {}
         }
-        Self::of(imported, width, Some(classes), Gives::Probabilities)
+        Self::of(imported, width, graph.gives)
     }
 
     /// Reads a graph alone, for an output or for the one of probabilities, as wide as it says that it is.
@@ -174,19 +170,19 @@ impl Scorer {
         let open = || {
             let imported = import::import(onnx, output)?;
             let width = imported.width.ok_or_else(|| GraphError::Columns { name: imported.input.clone() })?;
-            Self::of(imported, width, None, gives)
+            Self::of(imported, width, gives)
         };
         panic::catch_unwind(open).unwrap_or(Err(GraphError::Panic))
     }
 
-    fn of(imported: Imported, columns: usize, classes: Option<usize>, gives: Gives) -> Result<Self, GraphError> {
+    fn of(imported: Imported, columns: usize, gives: Gives) -> Result<Self, GraphError> {
         let failed = |source| GraphError::Prepare { width: columns, source };
         let mut onnx = tract_onnx::onnx();
         onnx.op_register.insert("TreeEnsembleClassifier", tree_op::read);
         onnx.op_register.insert("TreeEnsembleRegressor", tree_op::read);
         let model = onnx.model_for_proto_model(&imported.model).map_err(|source| GraphError::Parse { source })?;
         let (model, first) = prepare(model, columns).map_err(failed)?;
-        let classes = check_output(&model, classes)?;
+        let classes = numbers_of(&model)?;
         let plan = model.into_runnable().map_err(failed)?;
         let width = first.as_ref().map_or(columns, FirstLayer::units);
         Ok(Self { plan, first: first.map(Arc::new), columns, width, classes, gives })
@@ -319,18 +315,14 @@ fn prepare(mut model: InferenceModel, width: usize) -> TractResult<(TypedModel, 
     Ok((model.into_optimized()?, first))
 }
 
-/// The number of classes.
-fn check_output(model: &TypedModel, classes: Option<usize>) -> Result<usize, GraphError> {
+/// How many numbers a row gets.
+fn numbers_of(model: &TypedModel) -> Result<usize, GraphError> {
     let fact = model.output_fact(0).map_err(|source| GraphError::Prepare { width: 0, source })?;
     let found = match fact.shape.dims() {
         [_, found] => found.to_usize().ok().filter(|_| fact.datum_type == f32::datum_type()),
         _ => None,
     };
-    match (found, classes) {
-        (Some(found), None) => Ok(found),
-        (Some(found), Some(classes)) if found == classes => Ok(found),
-        _ => Err(GraphError::Classes { classes: classes.unwrap_or_default(), found: format!("{fact:?}") }),
-    }
+    found.ok_or_else(|| GraphError::Classes { found: format!("{fact:?}") })
 }
 
 fn check_numbers(scores: &Scores) -> Result<(), ScoreError> {

@@ -9,9 +9,13 @@ use super::{Histogram, Labels, LocalHistogram, Metrics, labels};
 /// At most so many models are exposed, all tasks and versions together. One more drops the series of the oldest.
 pub const MODEL_SERIES_MAX: usize = 32;
 
+/// Stands for the label of messages that got none: the model abstained, or no label reached its threshold.
+pub const NO_LABEL: &str = "(none)";
+
 /// The handles of one model in one lane. Kept beside the model; a swap makes a new one.
 #[derive(Debug)]
 pub struct ModelMetrics {
+    /// One a label, and one for none.
     predictions: Vec<Counter>,
     /// What is to be added to `predictions` on commit.
     pending: Vec<u64>,
@@ -33,7 +37,7 @@ impl Metrics {
         let confidence = self.confidence.get_or_create_owned(&series.model);
         let metrics = ModelMetrics {
             predictions: series.predictions.iter().map(|labels| self.predictions.get_or_create_owned(labels)).collect(),
-            pending: vec![0; classes.len()],
+            pending: vec![0; series.predictions.len()],
             local_confidence: confidence.local(),
             confidence,
         };
@@ -59,16 +63,26 @@ impl Metrics {
 impl ModelSeries {
     fn new(task: &str, model: &str, version: &str, classes: &[String]) -> Self {
         let model = labels([("task", task), ("model", model), ("version", version)]);
-        let with_label = |class: &String| [model.clone(), labels([("label", class)])].concat();
-        Self { predictions: classes.iter().map(with_label).collect(), model }
+        let with_label = |class: &str| [model.clone(), labels([("label", class)])].concat();
+        let classes = classes.iter().map(String::as_str);
+        Self { predictions: classes.chain([NO_LABEL]).map(with_label).collect(), model }
     }
 }
 
 impl ModelMetrics {
-    /// The model chose the label at index `class`.
+    /// The model chose the labels with these indices for a message.
     #[inline]
-    pub fn predicted(&mut self, class: usize) {
-        self.pending[class] += 1;
+    pub fn predicted(&mut self, chosen: impl Iterator<Item = usize>) {
+        let mut labels = 0;
+        for class in chosen {
+            self.pending[class] += 1;
+            labels += 1;
+        }
+        if labels == 0
+            && let Some(unlabelled) = self.pending.last_mut()
+        {
+            *unlabelled += 1;
+        }
     }
 
     /// The calibrated confidence of a decision, 0..=1.

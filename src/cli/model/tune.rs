@@ -1,0 +1,267 @@
+//! `assize model tune`: thresholds from messages with labels.
+
+use std::{fs, io, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::{
+    classify::{Case, Judge, Judgement, Reader, Source},
+    cli::{
+        classify::{BadLines, HowArg, Progress, load},
+        output::print,
+        table::table,
+    },
+    decision::{
+        Method,
+        tune::{Aim, At, Interval, Resampling},
+    },
+    failure::Failure,
+    fault::Exit,
+    model::{Bundle, Digest},
+    records::Kind,
+    tuning::{self, Data, Found, LabelFound, Options, Samples, Subject},
+};
+
+const LEVEL: f64 = 0.95;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The bundle to tune.
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    /// Messages with labels: NDJSON, CSV or TSV with a header row; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    #[command(flatten)]
+    how: HowArg,
+    /// The highest recall at this precision; where no threshold reaches it, the best F1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    target_precision: f64,
+    /// What saying a label wrongly costs; thresholds then have the lowest sum of costs.
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_false_negative")]
+    #[arg(conflicts_with = "target_precision")]
+    cost_false_positive: Option<f64>,
+    /// What not saying a label costs where it is, in the same unit.
+    #[arg(long, value_name = "COST", value_parser = cost, requires = "cost_false_positive")]
+    cost_false_negative: Option<f64>,
+    /// BINARY: a person looks from where the precision is this.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
+    review_precision: f64,
+    /// BINARY: messages are blocked from where the precision is this.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    block_precision: f64,
+    /// Resamples of the messages that intervals are made of; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    resamples: u32,
+    /// Where random numbers start: the same seed gives the same intervals.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write a page with pictures here; one HTML file, nothing is fetched.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Tell the progress although stderr is no terminal.
+    #[arg(long)]
+    progress: bool,
+}
+
+const EXAMPLES: &str = "\
+Rows are those of `assize classify`. Take messages that the model did not learn from. What is printed ends with the \
+manifest's `decision` that applies the choice; nothing is changed.
+
+Examples:
+  assize model tune --bundle models/spam-sms --labels labelled.ndjson --label-map ham=not_spam
+  assize model tune --bundle models/spam-sms --labels labelled.csv --target-precision 0.99 --report spam.html
+  assize model tune --bundle models/spam-sms --labels labelled.csv --cost-false-positive 5 --cost-false-negative 1
+  assize model tune --bundle models/spam-sms --labels - --json < labelled.ndjson | jq .decision
+
+Exit codes: 0 done, also with warnings; 1 a line was bad and was passed over, the file cannot be read, or its labels are \
+none, unknown to the model, or all the same; 2 wrong use; 65 the bundle is refused.";
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "give a number above 0, at most 1".to_owned())
+}
+
+fn cost(text: &str) -> Result<f64, String> {
+    let cost = text.parse().ok().filter(|cost: &f64| cost.is_finite() && *cost >= 0.0);
+    cost.ok_or_else(|| "give a number, at least 0".to_owned())
+}
+
+/// All of it, as JSON.
+#[derive(Serialize)]
+struct Output<'a> {
+    data: &'a Data,
+    #[serde(flatten)]
+    found: &'a Found,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let source = self.how.source(&self.labels)?;
+        let bundle = load(&self.bundle)?;
+        let mut bad = BadLines::of(&source);
+        let (samples, unlabelled) = self.judge(&source, &bundle, &mut bad)?;
+        let unusable = |error| anyhow::Error::new(error).context(format!("nothing to tune by in {}", source.name()));
+        let found = tuning::tune(Subject::of(&bundle), &samples, self.options()).map_err(unusable)?;
+        let data = data(&source, &bundle, unlabelled, bad.count)?;
+        for warning in &found.warnings {
+            eprintln!("assize: warning: {warning}");
+        }
+        if let Some(file) = &self.report {
+            fs::write(file, tuning::report(&found, &data))
+                .with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        let output = Output { data: &data, found: &found };
+        print(&if self.json {
+            serde_json::to_string(&output).map_err(anyhow::Error::new)? + "\n"
+        } else {
+            text(&found)
+        })?;
+        Ok(bad.exit())
+    }
+
+    fn options(&self) -> Options {
+        let aim = match (self.cost_false_positive, self.cost_false_negative) {
+            (Some(false_positive), Some(false_negative)) => Aim::Cost { false_positive, false_negative },
+            _ => Aim::Precision(self.target_precision),
+        };
+        Options {
+            aim,
+            review_precision: self.review_precision,
+            block_precision: self.block_precision,
+            resampling: Resampling { times: self.resamples, seed: self.seed, level: LEVEL },
+        }
+    }
+
+    /// What the bundle says of each message with labels, and how many have none.
+    fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<(Samples, u64)> {
+        let (labels, kind) = (bundle.policy().labels(), bundle.policy().kind());
+        let users = bundle.transformer().contract().user_names();
+        let mut reader = Reader::open(source, labels.to_vec(), users.to_vec())?;
+        let mut judge = Judge::new(Arc::clone(bundle), users)?;
+        let subject = Labelled { source, labels, kind, calibrated: bundle.manifest().calibration != Method::None };
+        let (mut samples, mut unlabelled) = (Samples::new(labels.len(), self.seed), 0);
+        let (mut cases, mut progress, mut unknown) = (Vec::new(), Progress::new(self.progress), None);
+        loop {
+            reader.read(&mut cases, |line| {
+                if line.unknown_label && unknown.is_none() {
+                    unknown = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
+                } else {
+                    bad.tell(line);
+                }
+            })?;
+            if let Some(unknown) = unknown {
+                // Without these messages the others would be tuned for another mixture.
+                anyhow::bail!(unknown);
+            }
+            if cases.is_empty() {
+                break;
+            }
+            judge.judge(&cases)?;
+            for (index, case) in cases.iter().enumerate() {
+                match &case.truth {
+                    None => unlabelled += 1,
+                    Some(truth) => subject.add(case, truth, &judge.judgement(index), &mut samples)?,
+                }
+            }
+            progress.add(cases.len());
+        }
+        progress.finish();
+        Ok((samples, unlabelled))
+    }
+}
+
+/// How truths are read into samples.
+struct Labelled<'a> {
+    source: &'a Source,
+    labels: &'a [String],
+    kind: Kind,
+    /// Whether there is a difference before calibration.
+    calibrated: bool,
+}
+
+impl Labelled<'_> {
+    fn add(
+        &self,
+        case: &Case,
+        truth: &[String],
+        judgement: &Judgement<'_>,
+        samples: &mut Samples,
+    ) -> anyhow::Result<()> {
+        let has: Vec<bool> = self.labels.iter().map(|label| truth.contains(label)).collect();
+        let count = has.iter().filter(|has| **has).count();
+        if self.kind != Kind::Multilabel && count != 1 {
+            let (name, line, kind) = (self.source.name(), case.line, format!("{:?}", self.kind).to_uppercase());
+            anyhow::bail!("{name}:{line}: {count} labels; a message of a {kind} model has one");
+        }
+        samples.add(&has, judgement.probabilities, self.calibrated.then_some(&judgement.uncalibrated[..]));
+        Ok(())
+    }
+}
+
+fn data(source: &Source, bundle: &Bundle, unlabelled: u64, bad_lines: u64) -> anyhow::Result<Data> {
+    let digest = source.file.as_ref().map(|file| {
+        let hashed = fs::File::open(file).and_then(|file| Digest::of_reader(io::BufReader::new(file)));
+        hashed.with_context(|| format!("{} cannot be read", file.display()))
+    });
+    let digest = digest.transpose()?;
+    Ok(Data {
+        name: source.name(),
+        sha256: digest.map(|digest| digest.to_string()),
+        trained_on: digest.is_some_and(|digest| bundle.manifest().training.data_sha256.contains(&digest)),
+        unlabelled,
+        bad_lines,
+        at: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    })
+}
+
+fn text(found: &Found) -> String {
+    let subject = &found.bundle;
+    let kind = format!("{:?}", subject.kind).to_uppercase();
+    let mut text = format!(
+        "{} {} ({kind}, SHA-256 {}), {} messages with labels\n\n",
+        subject.name, subject.version, subject.digest, found.messages
+    );
+    let header = ["LABEL", "TRULY", "THRESHOLD", "", "PRECISION", "", "RECALL", "", "F1", "NOW", "PRECISION", "RECALL"];
+    let abstain = found.abstain.iter().map(|label| row("(abstain)", label));
+    let labels = found.labels.iter().map(|label| row(&label.label, label));
+    text.push_str(&table(header, &abstain.chain(labels).collect::<Vec<_>>()));
+    text.push('\n');
+    for says in found.abstain.iter().chain(&found.labels).flat_map(|label| &label.says) {
+        text.push_str(&format!("{says}\n"));
+    }
+    let decision = serde_json::to_string_pretty(&found.decision).unwrap_or_default();
+    text + &format!("\n\"decision\": {decision}\n")
+}
+
+fn row(name: &str, label: &LabelFound) -> [String; 12] {
+    let at = label.choice.map(|choice| choice.at);
+    let figure = |at: &Option<At>, what: fn(&At) -> Option<f64>| match at.as_ref().and_then(what) {
+        Some(figure) => format!("{figure:.4}"),
+        None => "-".into(),
+    };
+    let threshold = |at: &Option<At>| at.map_or("-".into(), |at| at.threshold.to_string());
+    let interval = |interval: Option<Interval>| match interval {
+        Some(Interval { low, high }) => format!("{low:.3}..{high:.3}"),
+        None => String::new(),
+    };
+    [
+        name.into(),
+        label.with.to_string(),
+        threshold(&at),
+        interval(label.intervals.threshold),
+        figure(&at, |at| at.precision),
+        interval(label.intervals.precision),
+        figure(&at, |at| at.recall),
+        interval(label.intervals.recall),
+        figure(&at, |at| at.f1),
+        threshold(&label.now),
+        figure(&label.now, |at| at.precision),
+        figure(&label.now, |at| at.recall),
+    ]
+}

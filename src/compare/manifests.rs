@@ -1,0 +1,67 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What one manifest says and the other says otherwise, or not at all.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// Where, as `contract.features.char_count.mean`.
+    pub at: String,
+    /// In A.
+    pub a: Option<Value>,
+    /// In B.
+    pub b: Option<Value>,
+}
+
+/// All of them, by where they are. Entries of a list that have a name are found by it, so that one more does not shift
+/// the others.
+pub fn differences(a: &Value, b: &Value) -> Vec<Difference> {
+    let (mut in_a, mut in_b) = (BTreeMap::new(), BTreeMap::new());
+    flatten(String::new(), a, &mut in_a);
+    flatten(String::new(), b, &mut in_b);
+    let places: BTreeSet<_> = in_a.keys().chain(in_b.keys()).collect();
+    let differs = |at: &&&String| in_a.get(**at) != in_b.get(**at);
+    let difference = |at: &String| {
+        let of = |all: &BTreeMap<String, &Value>| all.get(at).map(|value| (*value).clone());
+        Difference { at: at.clone(), a: of(&in_a), b: of(&in_b) }
+    };
+    places.iter().filter(differs).map(|at| difference(at)).collect()
+}
+
+fn flatten<'a>(at: String, value: &'a Value, found: &mut BTreeMap<String, &'a Value>) {
+    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(key, value)| flatten(inside(key), value, found));
+        }
+        Value::Array(entries) if entries.iter().any(Value::is_object) => {
+            for (index, entry) in entries.iter().enumerate() {
+                let name = entry["name"].as_str().map_or_else(|| index.to_string(), str::to_owned);
+                flatten(inside(&name), entry, found);
+            }
+        }
+        value => {
+            found.insert(at, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_more_feature_is_one_difference() {
+        let feature = |name: &str| json!({"name": name, "mean": 1.0});
+        let a = json!({"version": "1", "features": [feature("x"), feature("z")], "labels": ["p", "q"], "same": {}});
+        let b = json!({"version": "2", "features": [feature("x"), feature("y"), feature("z")], "labels": ["p"], "same": {}});
+        let found = differences(&a, &b);
+        let at: Vec<_> = found.iter().map(|difference| difference.at.as_str()).collect();
+        assert_eq!(at, ["features.y.mean", "features.y.name", "labels", "version"]);
+        assert_eq!((&found[3].a, &found[3].b, &found[0].a), (&Some(json!("1")), &Some(json!("2")), &None));
+        assert_eq!(differences(&a, &a), []);
+    }
+}

@@ -1,0 +1,281 @@
+//! `assize model tune`, `diff` and `inspect`, as a person starts them, on the golden vectors of the bundles.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure, also in what tests share")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use assert_cmd::Command;
+use assize::model::Digest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SPAM_SMS: &str = "models/spam-sms";
+const USER_RISK: &str = "tests/bundles/user-risk";
+
+fn assize(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assize"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], rows: &[Value]) -> Output {
+    let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    assize(arguments).write_stdin(rows).output().unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).unwrap()
+}
+
+#[track_caller]
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(output)))
+}
+
+fn read(path: impl AsRef<Path>) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// The golden vectors of the SMS bundle with their probability of spam, each labelled by whether that reaches `from`.
+fn rows(from: f64) -> Vec<Value> {
+    let goldens = read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM_SMS).join("golden.json"));
+    let row = |(index, golden): (usize, &Value)| {
+        let spam = golden["probabilities"][1].as_f64().unwrap() >= from;
+        let label = if spam { "spam" } else { "not_spam" };
+        json!({"message_id": format!("m{index}"), "text": golden["text"], "label": label})
+    };
+    goldens.as_array().unwrap().iter().enumerate().map(row).collect()
+}
+
+/// A copy of the SMS bundle with another manifest, as someone would make it who can sign for it.
+fn copy(edit: impl FnOnce(&mut Value)) -> (TempDir, PathBuf) {
+    let (from, copy) = (Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM_SMS), tempfile::tempdir().unwrap());
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let mut manifest = read(copy.path().join("manifest.json"));
+    edit(&mut manifest);
+    let threshold = manifest["decision"]["threshold"].as_f64().unwrap();
+    let mut goldens = read(copy.path().join("golden.json"));
+    for golden in goldens.as_array_mut().unwrap() {
+        let spam = golden["probabilities"][1].as_f64().unwrap() >= threshold;
+        golden["labels"] = json!([if spam { "spam" } else { "not_spam" }]);
+    }
+    manifest["files"]["golden.json"] = json!(Digest::of(goldens.to_string().as_bytes()));
+    fs::write(copy.path().join("golden.json"), goldens.to_string()).unwrap();
+    fs::write(copy.path().join("manifest.json"), manifest.to_string()).unwrap();
+    let folder = copy.path().to_owned();
+    (copy, folder)
+}
+
+const TUNE: [&str; 8] = ["model", "tune", "--bundle", SPAM_SMS, "--labels", "-", "--resamples", "50"];
+
+#[test]
+fn tune_finds_the_threshold_that_the_labels_were_made_by() {
+    let from = 0.3;
+    let output = run(&[&TUNE[..], &["--json", "--target-precision", "1"]].concat(), &rows(from));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found = json_of(&output);
+    let label = &found["labels"][0];
+    assert_eq!((&label["label"], &label["choice"]["at"]["precision"]), (&json!("spam"), &json!(1.0)), "{label}");
+    assert_eq!((&label["choice"]["at"]["recall"], &label["roc_auc"]), (&json!(1.0), &json!(1.0)));
+    // Between the last message that is spam and the first that is not.
+    let goldens = read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM_SMS).join("golden.json"));
+    let probabilities = goldens.as_array().unwrap().iter().map(|golden| golden["probabilities"][1].as_f64().unwrap());
+    let (above, below): (Vec<f64>, Vec<f64>) = probabilities.partition(|probability| *probability >= from);
+    let threshold = found["decision"]["threshold"].as_f64().unwrap();
+    let last = |all: &[f64], best: fn(f64, f64) -> f64| all.iter().copied().reduce(best).unwrap();
+    assert!(threshold <= last(&above, f64::min) + 1e-5 && threshold > last(&below, f64::max) - 1e-5, "{threshold}");
+    assert_eq!(found["decision"]["positive"], json!("spam"));
+    assert_eq!((&found["data"]["name"], &found["data"]["trained_on"]), (&json!("<stdin>"), &json!(false)));
+}
+
+#[test]
+fn tune_writes_a_page_that_fetches_nothing_and_holds_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let rows = rows(0.5);
+    let output = run(&[&TUNE[..], &["--report", page.to_str().unwrap()]].concat(), &rows);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let (table, page) = (String::from_utf8(output.stdout).unwrap(), fs::read_to_string(page).unwrap());
+    assert!(table.contains("THRESHOLD") && table.contains("\"decision\": {"), "{table}");
+    let digest =
+        Digest::of(&fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM_SMS).join("manifest.json")).unwrap());
+    assert!(page.starts_with("<!doctype html>") && page.contains(&digest.to_string()));
+    assert!(page.contains("a message is called spam: of 100 messages so called"));
+    assert_eq!(page.matches("<svg").count(), 4, "curve, histogram, reliability and its counts");
+    for fetches in ["<script", "src=", "http:", "https:", "url(", "NaN"] {
+        assert!(!page.contains(fetches), "{fetches}");
+    }
+    let texts = rows.iter().map(|row| row["text"].as_str().unwrap()).filter(|text| text.len() > 20);
+    for text in texts {
+        assert!(!page.contains(text) && !table.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn tune_refuses_labels_that_tell_nothing() {
+    let unlabelled = [json!({"text": "hello there"})];
+    let one_class: Vec<_> = rows(2.0);
+    let unknown = [json!({"text": "hello", "label": "not_spam"}), json!({"text": "hello", "label": "eggs"})];
+    let several = [json!({"text": "hello", "labels": ["spam", "not_spam"]})];
+    for (rows, says) in [
+        (&unlabelled[..], "no message has a label"),
+        (&one_class, "messages are of one side (not_spam)"),
+        (&unknown, "<stdin>:2: label \"eggs\" is none of not_spam, spam"),
+        (&several, "<stdin>:1: 2 labels; a message of a BINARY model has one"),
+    ] {
+        let output = run(&TUNE, rows);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(output.stdout.is_empty() && stderr(&output).contains(says), "{says}: {}", stderr(&output));
+    }
+    let both = ["--target-precision", "0.9", "--cost-false-positive", "1", "--cost-false-negative", "1"];
+    let output = run(&[&TUNE[..], &both].concat(), &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn tune_warns_of_few_messages_and_of_a_precision_out_of_reach() {
+    // Labels the wrong way round: no threshold is precise.
+    let mut rows = rows(0.5);
+    for row in &mut rows {
+        row["label"] = if row["label"] == "spam" { json!("not_spam") } else { json!("spam") };
+    }
+    let output = run(&[&TUNE[..], &["--target-precision", "0.999"]].concat(), &rows);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("warning: spam: no threshold reaches a precision of 0.999"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn diff_of_a_bundle_with_itself_is_nothing() {
+    let output = run(&["model", "diff", SPAM_SMS, SPAM_SMS, "--input", "-", "--json", "--flips-max", "0"], &rows(0.5));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found = json_of(&output);
+    let comparison = &found["comparison"];
+    assert_eq!((&comparison["flips"], &comparison["moved"]["max"]), (&json!(0), &json!(0.0)));
+    assert_eq!((&comparison["moves"], &found["manifests"]), (&json!([]), &json!([])));
+    assert_eq!(comparison["truths"]["messages"], json!(rows(0.5).len()));
+}
+
+#[test]
+fn diff_tells_what_flips_and_what_differs() {
+    // From what probability on spam is said, is the only difference.
+    let (_kept, other) = copy(|manifest| manifest["decision"]["threshold"] = json!(1.0));
+    let rows = rows(0.225_732);
+    let spam = rows.iter().filter(|row| row["label"] == "spam").count() as u64;
+    let diff = ["model", "diff", SPAM_SMS, other.to_str().unwrap(), "--input", "-"];
+    let output = run(&[&diff[..], &["--json"]].concat(), &rows);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found = json_of(&output);
+    let comparison = &found["comparison"];
+    let certain = rows.len() as u64 - comparison["labels"][0]["said_b"].as_u64().unwrap();
+    assert_eq!(comparison["flips"].as_u64().unwrap(), spam - certain, "{comparison}");
+    assert_eq!((&comparison["label_flips"], &comparison["action_flips"]), (&comparison["flips"], &json!(0)));
+    assert_eq!((&comparison["truths"]["worse"], &comparison["truths"]["better"]), (&comparison["flips"], &json!(0)));
+    let at = |difference: &Value| difference["at"].as_str().unwrap().to_owned();
+    let differ: Vec<_> = found["manifests"].as_array().unwrap().iter().map(at).collect();
+    assert_eq!(differ, ["decision.threshold", "files.golden.json"]);
+    let truth = comparison["slices"].as_array().unwrap().iter().find(|slice| slice["name"] == "spam").unwrap();
+    assert_eq!((&truth["messages"], &truth["flips"]), (&json!(spam), &comparison["flips"]));
+    let output = run(&[&diff[..], &["--flips-max", "0"]].concat(), &rows);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--flips-max allows 0"));
+}
+
+#[test]
+fn diff_of_bundles_with_other_labels_compares_what_both_know() {
+    let output = run(&["model", "diff", SPAM_SMS, USER_RISK, "--input", "-"], &rows(0.5));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("not compared, only A knows: "), "{text}");
+    let output = run(&["model", "diff", SPAM_SMS, "docs", "--input", "-"], &[]);
+    assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+}
+
+#[test]
+fn inspect_tells_all_of_a_bundle() {
+    let output = run(&["model", "inspect", SPAM_SMS, "--json"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM_SMS);
+    let (found, manifest) = (json_of(&output), fs::read(folder.join("manifest.json")).unwrap());
+    assert_eq!(found["sha256"], json!(Digest::of(&manifest)));
+    assert_eq!(found["manifest"], read(folder.join("manifest.json")));
+    for file in found["files"].as_array().unwrap() {
+        let bytes = fs::read(folder.join(file["name"].as_str().unwrap())).unwrap();
+        assert_eq!((&file["bytes"], &file["sha256"]), (&json!(bytes.len()), &json!(Digest::of(&bytes))));
+    }
+    let text = String::from_utf8(run(&["model", "inspect", SPAM_SMS], &[]).stdout).unwrap();
+    let with_features = String::from_utf8(run(&["model", "inspect", USER_RISK], &[]).stdout).unwrap();
+    for told in ["account_age_days", "followers", "contract "] {
+        assert!(with_features.contains(told), "{told}: {with_features}");
+    }
+    for told in ["BINARY: not_spam, spam", "ngram_max 3", "\"threshold\":", "\"method\":\"sigmoid\"", "golden.json"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+/// The files of the SMS bundle, and its manifest as a draft.
+fn draft() -> (TempDir, String) {
+    let (kept, folder) = copy(|_| {});
+    let mut manifest = read(folder.join("manifest.json"));
+    manifest.as_object_mut().unwrap().remove("files");
+    let draft = folder.join("draft.json");
+    fs::write(&draft, manifest.to_string()).unwrap();
+    let draft = draft.to_str().unwrap().to_owned();
+    (kept, draft)
+}
+
+#[test]
+fn package_makes_a_bundle_that_loads_and_overwrites_none() {
+    let (kept, draft) = draft();
+    let (extra, out) = (kept.path().join("held_out.txt"), kept.path().join("out/mine"));
+    let package = ["model", "package", "--manifest", &draft, "--out", out.to_str().unwrap()];
+    let output = run(&[&package[..], &["--file", extra.to_str().unwrap()]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let digest = Digest::of(&fs::read(out.join("manifest.json")).unwrap()).to_string();
+    assert_eq!(str::from_utf8(&output.stdout).unwrap().trim(), digest);
+    assert!(read(out.join("manifest.json"))["files"]["held_out.txt"].is_string());
+    assert_eq!(run(&["model", "verify", out.to_str().unwrap()], &[]).status.code(), Some(0));
+    let again = run(&package, &[]);
+    assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+    assert!(stderr(&again).contains("--force replaces it"), "{}", stderr(&again));
+    let forced = run(&[&package[..], &["--force"]].concat(), &[]);
+    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
+    assert_ne!(str::from_utf8(&forced.stdout).unwrap().trim(), digest, "one file less");
+    assert_eq!(fs::read_dir(kept.path().join("out")).unwrap().count(), 1, "no draft is left");
+}
+
+#[test]
+fn package_leaves_nothing_of_what_is_refused() {
+    let (kept, draft) = draft();
+    let out = kept.path().join("out");
+    let package = ["model", "package", "--manifest", &draft, "--out", out.to_str().unwrap()];
+    let mut goldens = read(kept.path().join("golden.json"));
+    goldens[0]["probabilities"] = json!([0.123, 0.877]);
+    fs::write(kept.path().join("golden.json"), goldens.to_string()).unwrap();
+    let output = run(&package, &[]);
+    assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+    assert!(stderr(&output).contains("golden vector 0") && !out.exists(), "{}", stderr(&output));
+    fs::remove_file(kept.path().join("golden.json")).unwrap();
+    let output = run(&package, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("golden vectors come from the training"), "{}", stderr(&output));
+    let hidden = fs::read_dir(kept.path())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0);
+    // --force is for bundles only.
+    let (other, target) = (tempfile::tempdir().unwrap(), kept.path().join("golden.json"));
+    fs::write(&target, "[]").unwrap();
+    let force = ["model", "package", "--manifest", &draft, "--force", "--out", other.path().to_str().unwrap()];
+    let output = run(&force, &[]);
+    assert!(stderr(&output).contains("is no bundle") && other.path().exists(), "{}", stderr(&output));
+}
