@@ -85,7 +85,8 @@ def features_table(model, result):
     return f"{table(head, lines)}\n\n{terms}" if lines else terms
 
 
-SPLITS = """The committed model is that of the split in time. Spam and ham of this corpus were gathered at different times and
+SPLITS = """\
+The committed model is that of the split in time. Spam and ham of this corpus were gathered at different times and
 places, and its ham comes from few lists whose writers write often: so a sender known here is nearly always one of ham. One
 sender, of news items, has most of its mails after the cut: models of words alone take many of them for spam, and what is
 known of the sender mends it. So the share of ham that is judged spam stands apart: without that sender, of senders with an

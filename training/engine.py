@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import reference
-from corpus import Row
 
 
 def rows(samples):

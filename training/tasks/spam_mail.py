@@ -142,8 +142,12 @@ def train(folder, root):
 
     learnt, test, _ = splits(rows)["in time"]
     threshold = committed.at_precision(PRECISION_MIN)
-    result = binary.result_of(NAME, committed, learnt, test, threshold) | {"splits": by_split, "chosen": CHOSEN, "made": made}
-    actions = {name: committed.at_precision(of) for name, of in (("review", REVIEW_PRECISION_MIN), ("block", BLOCK_PRECISION_MIN))}
+    kept = {"splits": by_split, "chosen": CHOSEN, "made": made}
+    result = binary.result_of(NAME, committed, learnt, test, threshold) | kept
+    actions = {
+        "review": committed.at_precision(REVIEW_PRECISION_MIN),
+        "block": committed.at_precision(BLOCK_PRECISION_MIN),
+    }
     decision = {"threshold": threshold, "actions": actions}
     manifest = binary.manifest_of(result, VERSION, committed, decision, "SpamAssassin public corpus", mails.DATA_SHA256)
     text = card.of(manifest, committed.model, result, ABOUT, "spam, or not_spam", of_card(result))
