@@ -64,6 +64,7 @@
 //! - [`watch`]: records decoded, as they come
 //! - [`demo`]: labelled messages without services
 //! - [`classify`]: messages from a file, judged without services
+//! - [`drift`]: does the traffic look as it did: sketches, statistics, alarms, reliability
 //! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
@@ -78,6 +79,7 @@ pub mod dedup;
 pub mod demo;
 pub mod dlq;
 pub mod doctor;
+pub mod drift;
 pub mod failpoint;
 pub mod failure;
 pub mod fault;

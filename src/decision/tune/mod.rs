@@ -16,6 +16,7 @@ mod choose;
 mod curve;
 mod tally;
 
+pub(crate) use bootstrap::Random;
 pub use bootstrap::{Interval, Intervals, Resampling, resample};
 pub use choose::{Aim, Band, Choice, Suggested, bands, choose};
 pub use curve::{At, Curve, Point};
