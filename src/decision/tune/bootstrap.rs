@@ -108,10 +108,7 @@ fn interval(mut figures: Vec<f64>, level: f64) -> Option<Interval> {
 }
 
 /// xorshift64*: good enough to draw rows, and the same on every machine.
-<<<<<<< HEAD
 #[derive(Clone, Debug)]
-=======
->>>>>>> drift
 pub(crate) struct Random(u64);
 
 impl Random {
