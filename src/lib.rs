@@ -67,6 +67,7 @@
 //! - [`tuning`]: thresholds for a bundle from labelled messages, and the page that shows them
 //! - [`compare`]: two bundles held against each other on the same messages
 //! - [`page`]: reports as HTML files with their pictures inside
+//! - [`drift`]: does the traffic look as it did: sketches, statistics, alarms, reliability
 //! - [`doctor`]: is everything there that the configuration names
 
 pub mod audit;
@@ -82,6 +83,7 @@ pub mod dedup;
 pub mod demo;
 pub mod dlq;
 pub mod doctor;
+pub mod drift;
 pub mod failpoint;
 pub mod failure;
 pub mod fault;

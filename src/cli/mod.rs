@@ -6,6 +6,7 @@ mod classify;
 mod demo;
 mod dlq;
 mod doctor;
+mod drift;
 mod features;
 mod model;
 mod output;
@@ -58,6 +59,8 @@ pub enum Command {
     Dlq(dlq::Args),
     /// Is everything there that the configuration names, and what to do if not?
     Doctor(doctor::Args),
+    /// Does the traffic look as it did? What moved, and by how much.
+    Drift(drift::Args),
     /// Features for training, and the contract that names them.
     Features(features::Args),
     /// Judge a model before it serves: does it load, what does a row cost?
@@ -113,6 +116,7 @@ impl Cli {
             Command::Dlq(args) => args.run(),
             Command::Features(args) => features::run(args),
             Command::Doctor(args) => args.run(),
+            Command::Drift(args) => args.run(),
             Command::Model(args) => args.run(),
             Command::ModelTrial(args) => args.run(),
             Command::Run(args) => run::run(&args),

@@ -1,0 +1,216 @@
+//! `assize drift`: does the traffic look as it did?
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::{classify::load, output::print, table::table};
+use crate::{
+    drift::{
+        Finding, Floors, Kind, Rule, Statistic,
+        check::{self, CheckError, Files, Names, Report, TaskReport},
+    },
+    failure::Failure,
+    fault::Exit,
+};
+
+/// Bad lines that are told one by one; all are counted.
+const BAD_LINES_TOLD_MAX: u64 = 20;
+
+/// Does the traffic look as it did?
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hold one file of predictions against another: what moved, and by how much?
+    Check(Check),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+struct Check {
+    /// Predictions from when all was well, NDJSON. Read twice, so no pipe.
+    #[arg(long, value_name = "FILE")]
+    reference: PathBuf,
+    /// Predictions to hold against them, NDJSON; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    current: PathBuf,
+    /// The bundle that judged, for the names of its features and labels; without it they are numbered.
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
+    /// Everything as JSON, instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Of what is called moved, the share that may be chance.
+    #[arg(long, value_name = "SHARE", default_value_t = Rule::default().alpha, value_parser = positive)]
+    alpha: f64,
+    /// Values that it takes on either side to say anything.
+    #[arg(long, value_name = "N", default_value_t = Rule::default().values_min)]
+    values_min: u64,
+    #[command(flatten)]
+    floors: FloorArgs,
+}
+
+/// An effect below its floor is no drift, however certain.
+#[derive(Debug, clap::Args)]
+struct FloorArgs {
+    /// Least KS distance that matters, 0..=1.
+    #[arg(long, value_name = "D", default_value_t = Floors::default().ks, value_parser = positive)]
+    ks_min: f64,
+    /// Least shift of a mean, standard deviations.
+    #[arg(long, value_name = "SD", default_value_t = Floors::default().mean, value_parser = positive)]
+    mean_min: f64,
+    /// Least population stability index.
+    #[arg(long, value_name = "PSI", default_value_t = Floors::default().psi, value_parser = positive)]
+    psi_min: f64,
+    /// Least Jensen-Shannon distance, 0..=1.
+    #[arg(long, value_name = "JS", default_value_t = Floors::default().jensen_shannon, value_parser = positive)]
+    js_min: f64,
+    /// Least Cramér's V, 0..=1.
+    #[arg(long, value_name = "V", default_value_t = Floors::default().cramers_v, value_parser = positive)]
+    cramers_v_min: f64,
+}
+
+const EXAMPLES: &str = "\
+Per task: every feature, the unknown-term ratio, the score of each label; language, label, action, origin of the user \
+features, degraded. Something has moved when an effect reaches its floor, on enough values, and is not chance \
+(Benjamini-Hochberg over all tests of the task). docs/drift.md has the formulas and the rates of false alarms.
+
+Examples:
+  assize watch predictions --from -7d --until-end --format ndjson > week.ndjson
+  assize drift check --reference week.ndjson --current today.ndjson --bundle models/spam-sms
+  assize watch predictions --from -1h --until-end --format ndjson | assize drift check --reference week.ndjson --current -
+  assize drift check --reference a.ndjson --current b.ndjson --json | jq '.tasks[].verdict.findings[] | select(.moved)'
+
+The table goes to stdout, bad lines to stderr; they are passed over. Memory is bounded, whatever the length of the files.
+
+Exit codes: 0 no drift; 1 drift, or a file cannot be read; 2 wrong use, which is also a file without predictions to \
+compare, or fewer than --values-min everywhere; 65 the bundle is refused.";
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|&number: &f64| number > 0.0 && number.is_finite());
+    number.ok_or_else(|| "give a number above 0".into())
+}
+
+impl Args {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`Exit::Usage`], [`Exit::Bundle`], or [`Exit::Failed`] when a file cannot be read.
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let Command::Check(check) = self.command;
+        check.run()
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<Exit, Failure> {
+        let names = self.bundle.as_deref().map(names).transpose()?.unwrap_or_default();
+        let current = (self.current.as_os_str() != "-").then(|| self.current.clone());
+        let files = Files { reference: self.reference.clone(), current };
+        let mut told = 0;
+        let report = check::check(&files, &names, &self.rule(), |file, line, problem| {
+            told += 1;
+            if told <= BAD_LINES_TOLD_MAX {
+                eprintln!("assize: {file}:{line}: {problem}");
+            }
+        });
+        let report = report.map_err(|error| match error {
+            CheckError::Nothing(_) => Failure::new(Exit::Usage, error),
+            CheckError::Read { .. } => Failure::new(Exit::Failed, error),
+        })?;
+        if report.bad_lines > 0 {
+            eprintln!("assize: {} bad lines were passed over", report.bad_lines);
+        }
+        match self.json {
+            true => print(&(serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n"))?,
+            false => print(&text(&report))?,
+        }
+        if report.too_few {
+            let problem =
+                format!("fewer than {} values on one side; give more, or a lower --values-min", self.values_min);
+            return Err(Failure::new(Exit::Usage, anyhow::Error::msg(problem)));
+        }
+        Ok(if report.drifted { Exit::Failed } else { Exit::Done })
+    }
+
+    fn rule(&self) -> Rule {
+        let FloorArgs { ks_min, mean_min, psi_min, js_min, cramers_v_min } = self.floors;
+        let floors =
+            Floors { ks: ks_min, mean: mean_min, psi: psi_min, jensen_shannon: js_min, cramers_v: cramers_v_min };
+        Rule { alpha: self.alpha, values_min: self.values_min, floors }
+    }
+}
+
+fn names(folder: &Path) -> Result<Names, Failure> {
+    let bundle = load(folder)?;
+    let contract = bundle.transformer().contract();
+    Ok(Names {
+        contract: contract.id(),
+        features: contract.features().iter().map(|feature| feature.name.clone()).collect(),
+        model: bundle.manifest().name.clone(),
+        labels: bundle.policy().labels().to_vec(),
+    })
+}
+
+fn text(report: &Report) -> String {
+    report.tasks.iter().map(task).collect::<Vec<_>>().join("\n")
+}
+
+fn task(report: &TaskReport) -> String {
+    let TaskReport { task, arm, rows_before, rows_after, rows_unlike, verdict } = report;
+    let moved = verdict.moved().count();
+    let says = match (verdict.too_few, moved) {
+        (true, _) => "too few to say".to_owned(),
+        (false, 0) => "no drift".to_owned(),
+        (false, moved) => format!("drift: {moved} of {} moved", verdict.findings.len()),
+    };
+    let mut text = format!("{task} ({arm}): {says}; {rows_before} predictions before, {rows_after} after\n");
+    if *rows_unlike > 0 {
+        text.push_str(&format!("{rows_unlike} of another feature contract or model were not compared\n"));
+    }
+    let header = ["WHAT", "", "KS", "MEAN/SD", "PSI", "JS", "V", "Q", "BEFORE", "AFTER", "OF"];
+    text + &table(header, &verdict.findings.iter().map(row).collect::<Vec<_>>())
+}
+
+fn row(finding: &Finding) -> [String; 11] {
+    let effect = |statistic: Statistic| {
+        let found = finding.tests.iter().find(|test| test.statistic == statistic);
+        // A star where an effect has reached its floor and is no chance.
+        found.map_or_else(|| "-".into(), |test| format!("{:.3}{}", test.effect, if test.moved { "*" } else { " " }))
+    };
+    let least = finding.tests.iter().map(|test| test.q_value).reduce(f64::min);
+    let number = |number: Option<f64>| match (finding.kind, number) {
+        (_, None) => "-".to_owned(),
+        (Kind::Number, Some(number)) => format!("{number:.4}"),
+        (Kind::Category, Some(share)) => format!("{:.1}%", 100.0 * share),
+    };
+    let what = &finding.what;
+    let mut of = what.of.clone().unwrap_or_else(|| "(other)".into());
+    if what.missing_before + what.missing_after > 0.0 {
+        of.push_str(&format!(", missing {:.1}% {:.1}%", 100.0 * what.missing_before, 100.0 * what.missing_after));
+    }
+    [
+        finding.name.clone(),
+        match (finding.too_few, finding.moved) {
+            (true, _) => "too few",
+            (false, true) => "moved",
+            (false, false) => "",
+        }
+        .into(),
+        effect(Statistic::Ks),
+        effect(Statistic::Mean),
+        effect(Statistic::Psi),
+        effect(Statistic::JensenShannon),
+        effect(Statistic::CramersV),
+        least.map_or_else(|| "-".into(), |q_value| format!("{q_value:.1e}")),
+        number(what.before),
+        number(what.after),
+        // A category is a name out of the file: no control character reaches the terminal.
+        of.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect(),
+    ]
+}

@@ -1,0 +1,141 @@
+//! Drift statistics are those of scipy on the raw data; `parity/drift.py` says how the expected values come about. And
+//! `assize drift check`, as a person starts it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure, also in what tests share")]
+
+use assize::drift::{
+    reliability::wilson,
+    sketch::{Counts, Reference},
+    statistics::{
+        benjamini_hochberg, bins, chi_square, jensen_shannon, kolmogorov_p, mean_shift, psi, shares_apart, smirnov,
+    },
+};
+use serde::Deserialize;
+
+/// Sums in another order.
+const TOLERANCE: f64 = 1e-9;
+/// A number far from 0 is rounded to 2^-40 of itself, and its spread may be a millionth of it.
+const MEAN_TOLERANCE: f64 = 1e-6;
+/// What lies between two of the edges.
+const KS_TOLERANCE: f64 = 1.0 / 256.0;
+
+#[derive(Deserialize)]
+struct Expected {
+    numbers: Vec<Number>,
+    tables: Vec<Table>,
+    benjamini_hochberg: Vec<[Vec<f64>; 2]>,
+    /// Part, all, low, high.
+    wilson: Vec<(u64, u64, f64, f64)>,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    name: String,
+    reference: Vec<Option<f64>>,
+    current: Vec<Option<f64>>,
+    ks: f64,
+    ks_p: f64,
+    z: Option<f64>,
+    z_p: Option<f64>,
+    deviations: Option<f64>,
+    bins: Vec<(u64, u64)>,
+    psi: f64,
+    js: f64,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    pairs: Vec<(u64, u64)>,
+    chi2: f64,
+    degrees: u32,
+    p_value: f64,
+    v: f64,
+    js: f64,
+}
+
+fn expected() -> Expected {
+    let expected: Expected = serde_json::from_str(include_str!("parity/drift.json")).unwrap();
+    assert_eq!((expected.numbers.len(), expected.tables.len()), (13, 6));
+    expected
+}
+
+#[track_caller]
+fn near(what: &str, ours: Option<f64>, theirs: Option<f64>, tolerance: f64) {
+    let near = match (ours, theirs) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() <= tolerance * theirs.abs().max(1.0),
+        (ours, theirs) => ours == theirs,
+    };
+    assert!(near, "{what} is {ours:?}, of scipy {theirs:?}");
+}
+
+impl Number {
+    fn sketches(&self) -> (Reference, Counts) {
+        let reference = Reference::of(&self.reference);
+        let mut counts = Counts::on(reference.edges());
+        self.current.iter().for_each(|&value| counts.add(reference.edges(), value));
+        (reference, counts)
+    }
+}
+
+#[test]
+fn the_ks_distance_is_that_of_the_raw_data_within_its_error() {
+    let mut largest = 0.0_f64;
+    for case in &expected().numbers {
+        let (reference, counts) = case.sketches();
+        let found = smirnov(reference.counts(), &counts).unwrap();
+        let short = case.ks - found.distance;
+        let allowed = found.error.min(KS_TOLERANCE);
+        assert!((-1e-12..=allowed + 1e-12).contains(&short), "{}: {found:?}, of scipy {}", case.name, case.ks);
+        assert!(found.error <= KS_TOLERANCE, "{}: {found:?}", case.name);
+        largest = largest.max(short);
+        let (n, m) = (reference.counts().numbers() as f64, counts.numbers() as f64);
+        near(&case.name, Some(kolmogorov_p(case.ks, n, m)), Some(case.ks_p), 1e-12);
+    }
+    println!("largest KS error {largest:.6}, allowed {KS_TOLERANCE:.6}");
+}
+
+#[test]
+fn mean_psi_and_jensen_shannon_are_those_of_the_raw_data() {
+    for case in &expected().numbers {
+        let (reference, counts) = case.sketches();
+        let shift = mean_shift(reference.counts().moments(), counts.moments(), reference.edges().unit());
+        near(&format!("{}: z", case.name), shift.map(|shift| shift.z), case.z, MEAN_TOLERANCE);
+        near(&format!("{}: p of z", case.name), shift.map(|shift| shift.p_value), case.z_p, MEAN_TOLERANCE);
+        near(
+            &case.name,
+            shift.and_then(|shift| shift.deviations),
+            case.deviations.filter(|_| shift.is_some()),
+            MEAN_TOLERANCE,
+        );
+        let pairs = bins(reference.counts(), &counts).unwrap();
+        assert_eq!(pairs, case.bins, "{}", case.name);
+        near(&format!("{}: PSI", case.name), psi(&pairs), Some(case.psi), TOLERANCE);
+        near(&format!("{}: JS", case.name), jensen_shannon(&pairs), Some(case.js), TOLERANCE);
+    }
+}
+
+#[test]
+fn categories_are_compared_as_scipy_does() {
+    for Table { pairs, chi2, degrees, p_value, v, js } in expected().tables {
+        let found = chi_square(&pairs).unwrap();
+        assert_eq!(found.degrees, degrees);
+        near("chi-square", Some(found.statistic), Some(chi2), TOLERANCE);
+        assert!((found.p_value - p_value).abs() <= 1e-9 * p_value, "{} of scipy {p_value}", found.p_value);
+        near("Cramér's V of shares", shares_apart(&pairs), Some(v), TOLERANCE);
+        near("JS", jensen_shannon(&pairs), Some(js), TOLERANCE);
+    }
+}
+
+#[test]
+fn p_values_are_adjusted_and_shares_bounded_as_scipy_does() {
+    let expected = expected();
+    for [p_values, adjusted] in expected.benjamini_hochberg {
+        for (ours, theirs) in benjamini_hochberg(&p_values).into_iter().zip(adjusted) {
+            near("an adjusted p", Some(ours), Some(theirs), 1e-12);
+        }
+    }
+    for (part, all, low, high) in expected.wilson {
+        let found = wilson(part, all).unwrap();
+        near("the lower end", Some(found.low), Some(low), 1e-12);
+        near("the upper end", Some(found.high), Some(high), 1e-12);
+    }
+}
