@@ -162,7 +162,7 @@ fn terms(corpus: &Corpus, sample: &Sample) -> Stage {
     let bundle = corpus.shared.tasks[0].bundle.clone();
     let (mut scratch, mut row) = (tfidf::Scratch::default(), Vec::new());
     sample.each_heard("TF-IDF", move |heard| {
-        black_box(bundle.transformer().vectorizer().transform(&heard.text, &mut scratch, &mut row));
+        black_box(bundle.transformer().vectorizers()[0].transform(&heard.text, &mut scratch, &mut row));
     })
 }
 

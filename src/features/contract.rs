@@ -85,7 +85,7 @@ impl Feature {
 #[derive(Clone, Debug, PartialEq, Error)]
 #[allow(missing_docs)] // The messages say it.
 pub enum ContractError {
-    #[error("the contract has {found} features; give 1..={FEATURES_MAX}")]
+    #[error("the contract has {found} features; give at most {FEATURES_MAX}")]
     Count { found: usize },
     #[error("feature {name:?} is there twice; give every feature one place")]
     Duplicate { name: String },
@@ -115,9 +115,13 @@ enum Source {
 }
 
 impl Contract {
-    /// Takes the features in the order in which a model reads them.
+    /// Takes the features in the order in which a model reads them. There may be none: a model may read terms alone.
+    ///
+    /// # Errors
+    /// [`ContractError`], when there are too many features, one is there twice or not usable, or a text feature is not
+    /// one that this version computes, or not in its unit.
     pub fn try_new(features: Vec<Feature>) -> Result<Self, ContractError> {
-        if !(1..=FEATURES_MAX).contains(&features.len()) {
+        if features.len() > FEATURES_MAX {
             return Err(ContractError::Count { found: features.len() });
         }
         let mut names = HashSet::new();
@@ -254,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn a_contract_may_have_no_features() {
+        let contract = Contract::try_new(Vec::new()).unwrap();
+        assert!(!contract.uses_user_features());
+        // printf '' | sha256sum
+        assert_eq!(contract.id(), "e3b0c44298fc");
+        let mut raw = vec![Some(1.0)];
+        contract.raw(&[0.0; 10], &[], &mut raw);
+        assert_eq!(raw, []);
+    }
+
+    #[test]
     fn raw_values_stand_in_the_contracts_order_and_may_be_missing() {
         let contract = contract(&["age", "word_count", "karma", "char_count"]).unwrap();
         let mut raw = vec![Some(9.0); 7];
@@ -272,7 +287,6 @@ mod tests {
 
     #[test]
     fn bad_contracts_are_refused() {
-        bad(vec![], "has 0 features");
         bad(vec![Feature::user("a", "days"); 257], "has 257 features");
         bad(vec![Feature::user("a", "days"), Feature::user("a", "hours")], "\"a\" is there twice");
         bad(vec![Feature::user("", "days")], "the name \"\" is not usable");

@@ -3,8 +3,11 @@
 //! ```text
 //!  raw numbers ─► default ─► clip ─► (x - mean) / scale ─► columns 0..N       ┐
 //!                                                                             ├─► one row of Rows
-//!  text ───────────────────► TF-IDF ────────────────────► columns N..N + T    ┘
+//!  text ─┬─────────────────► TF-IDF ────────────────────► columns N..N + T    ┤
+//!        └─────────────────► TF-IDF of another vocabulary, behind them ...    ┘
 //! ```
+//!
+//! There may be no numbers. Each vectorizer's columns have a norm of their own.
 //!
 //! Rows are sparse: of a thousand terms a message has a few dozen. What needs them dense spreads them out itself, see
 //! [`crate::model::Scorer`].
@@ -16,6 +19,11 @@ use super::{
     contract::Contract,
     tfidf::{self, Terms, Vectorizer},
 };
+
+/// A row is made by at most so many vectorizers.
+pub const VECTORIZERS_MAX: usize = 8;
+// Columns have 32 bits.
+const _: () = assert!(VECTORIZERS_MAX * tfidf::TERMS_MAX + super::contract::FEATURES_MAX < u32::MAX as usize);
 
 /// How one numeric feature is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +57,8 @@ pub enum TransformerError {
     Scale { name: String, scale: f64 },
     #[error("feature {name} scaled at its clip bounds leaves the range of 32-bit numbers; check mean and scale")]
     Range { name: String },
+    #[error("there are {found} vectorizers; give 1..={VECTORIZERS_MAX}")]
+    Vectorizers { found: usize },
 }
 
 /// Turns a message into a row. Immutable; its buffers are in [`Scratch`].
@@ -56,7 +66,8 @@ pub enum TransformerError {
 pub struct FeatureTransformer {
     contract: Contract,
     scaling: Vec<Scaling>,
-    vectorizer: Vectorizer,
+    vectorizers: Vec<Vectorizer>,
+    width: usize,
 }
 
 /// Buffers that [`FeatureTransformer::push`] uses again and again.
@@ -67,11 +78,15 @@ pub struct Scratch {
 }
 
 impl FeatureTransformer {
-    /// Takes one scaling per feature of the contract.
+    /// Takes one scaling per feature of the contract, and the vectorizers in the order of their columns.
+    ///
+    /// # Errors
+    /// [`TransformerError`], when a scaling is missing or can make a number that is not finite, or the vectorizers are
+    /// none or too many.
     pub fn try_new(
         contract: Contract,
         scaling: Vec<Scaling>,
-        vectorizer: Vectorizer,
+        vectorizers: Vec<Vectorizer>,
     ) -> Result<Self, TransformerError> {
         let (features, found) = (contract.features().len(), scaling.len());
         if features != found {
@@ -80,7 +95,12 @@ impl FeatureTransformer {
         for (feature, scaling) in contract.features().iter().zip(&scaling) {
             check(&feature.name, scaling)?;
         }
-        Ok(Self { contract, scaling, vectorizer })
+        let found = vectorizers.len();
+        if !(1..=VECTORIZERS_MAX).contains(&found) {
+            return Err(TransformerError::Vectorizers { found });
+        }
+        let width = features + vectorizers.iter().map(Vectorizer::columns).sum::<usize>();
+        Ok(Self { contract, scaling, vectorizers, width })
     }
 
     /// What the numeric columns mean.
@@ -88,32 +108,38 @@ impl FeatureTransformer {
         &self.contract
     }
 
-    /// What makes the term weights.
-    pub fn vectorizer(&self) -> &Vectorizer {
-        &self.vectorizer
+    /// What makes the term weights, in the order of their columns; at least one.
+    pub fn vectorizers(&self) -> &[Vectorizer] {
+        &self.vectorizers
     }
 
-    /// Columns of a row: numeric features, then terms.
+    /// Columns of a row: numeric features, then each vectorizer's terms.
     pub fn width(&self) -> usize {
-        self.numeric() + self.vectorizer.columns()
+        self.width
     }
 
-    /// Numeric columns.
+    /// Numeric columns; may be 0.
     pub fn numeric(&self) -> usize {
         self.contract.features().len()
     }
 
-    /// Adds the row of one message. `raw` is what [`Contract::raw`] gave, `text` the sanitized text.
+    /// Adds the row of one message. `raw` is what [`Contract::raw`] gave, `text` the sanitized text. Returns what the
+    /// first vectorizer knows of the text.
     pub fn push(&self, raw: &[Option<f64>], text: &str, scratch: &mut Scratch, rows: &mut Rows) -> Terms {
         debug_assert_eq!(raw.len(), self.numeric());
         let features = self.contract.features().iter().zip(&self.scaling).zip(raw);
         let numeric = features.map(|((feature, scaling), raw)| scaling.apply(raw.unwrap_or(feature.default)));
         rows.entries.extend((0u32..).zip(numeric));
-        let found = self.vectorizer.transform(text, &mut scratch.tfidf, &mut scratch.terms);
-        let first = self.numeric() as u32; // At most FEATURES_MAX.
-        rows.entries.extend(scratch.terms.iter().map(|&(column, weight)| (first + column, weight)));
+        let mut first = self.numeric() as u32; // At most FEATURES_MAX, and at most TERMS_MAX for each vectorizer.
+        let mut of_first = None;
+        for vectorizer in &self.vectorizers {
+            let found = vectorizer.transform(text, &mut scratch.tfidf, &mut scratch.terms);
+            of_first.get_or_insert(found);
+            rows.entries.extend(scratch.terms.iter().map(|&(column, weight)| (first + column, weight)));
+            first += vectorizer.columns() as u32;
+        }
         rows.ends.push(rows.entries.len());
-        found
+        of_first.unwrap_or_default()
     }
 }
 
@@ -191,7 +217,7 @@ mod tests {
         ];
         let vocabulary = vec![("hello".into(), 1.0), ("free offer".into(), 2.0)];
         let vectorizer = Vectorizer::try_new(vocabulary, tfidf::Options::default()).unwrap();
-        FeatureTransformer::try_new(Contract::try_new(features).unwrap(), scaling, vectorizer)
+        FeatureTransformer::try_new(Contract::try_new(features).unwrap(), scaling, vec![vectorizer])
     }
 
     fn rows(messages: &[([Option<f64>; 2], &str)]) -> Rows {
@@ -210,6 +236,48 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows.row(0), [(0, 2.0), (1, -1.0), (3, 1.0)]);
         assert_eq!(rows.row(1), [(0, 0.0), (1, 0.0)]);
+    }
+
+    fn characters() -> Vectorizer {
+        let options = tfidf::Options { analyzer: tfidf::Analyzer::Char, ngram_min: 2, ..tfidf::Options::default() };
+        Vectorizer::try_new(vec![("hi".into(), 3.0), (" h".into(), 4.0)], options).unwrap()
+    }
+
+    #[test]
+    fn each_vectorizer_has_columns_and_a_norm_of_its_own() {
+        let words =
+            Vectorizer::try_new(vec![("hi".into(), 2.0), ("ho".into(), 1.0)], tfidf::Options::default()).unwrap();
+        let contract = Contract::try_new(vec![Feature::text("char_count").unwrap()]).unwrap();
+        let transformer = FeatureTransformer::try_new(contract, vec![PLAIN], vec![words, characters()]).unwrap();
+        assert_eq!((transformer.width(), transformer.numeric(), transformer.vectorizers().len()), (5, 1, 2));
+        let (mut scratch, mut rows) = (Scratch::default(), Rows::default());
+        let terms = transformer.push(&[Some(6.0)], "oh hi, he", &mut scratch, &mut rows);
+        assert_eq!(rows.row(0), [(0, -1.0), (1, 1.0), (3, 0.351_123_44), (4, 0.936_329_2)]);
+        // Of the words: `oh` and `he` are none of its terms.
+        assert_eq!(terms, Terms { total: 3, unknown: 2 });
+    }
+
+    #[test]
+    fn a_row_needs_no_numbers() {
+        let contract = Contract::try_new(Vec::new()).unwrap();
+        let transformer = FeatureTransformer::try_new(contract, Vec::new(), vec![characters()]).unwrap();
+        assert_eq!((transformer.width(), transformer.numeric()), (2, 0));
+        let (mut scratch, mut rows) = (Scratch::default(), Rows::default());
+        for text in ["hi", "", "hi hi"] {
+            transformer.push(&[], text, &mut scratch, &mut rows);
+        }
+        assert_eq!(rows.row(0), [(0, 1.0)]);
+        assert_eq!(rows.row(1), []);
+        assert_eq!(rows.row(2).len(), 2);
+    }
+
+    #[test]
+    fn vectorizers_are_at_least_one_and_not_too_many() {
+        for found in [0, VECTORIZERS_MAX + 1] {
+            let vectorizers = (0..found).map(|_| characters()).collect();
+            let error = FeatureTransformer::try_new(Contract::try_new(Vec::new()).unwrap(), Vec::new(), vectorizers);
+            assert_eq!(error.unwrap_err(), TransformerError::Vectorizers { found });
+        }
     }
 
     #[test]

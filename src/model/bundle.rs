@@ -252,7 +252,7 @@ fn transformer(manifest: &Manifest, files: &Files) -> Result<FeatureTransformer,
     let vectorizer = Vectorizer::try_new(parse_vocabulary(&files.vocabulary)?, manifest.vectorizer)
         .map_err(|source| BundleError::Vocabulary { source })?;
     let scaling = numeric.iter().map(|numeric| numeric.scaling()).collect();
-    FeatureTransformer::try_new(contract, scaling, vectorizer).map_err(|source| BundleError::Scaling { source })
+    FeatureTransformer::try_new(contract, scaling, vec![vectorizer]).map_err(|source| BundleError::Scaling { source })
 }
 
 fn scorer(manifest: &Manifest, files: &Files, transformer: &FeatureTransformer) -> Result<Scorer, BundleError> {

@@ -88,7 +88,8 @@ impl TaskLane {
     pub(super) fn gather<'t>(&mut self, texts: impl Iterator<Item = &'t str>, raw: &[Option<f64>]) {
         self.rows.clear();
         self.terms.clear();
-        for (text, raw) in texts.zip(raw.chunks_exact(self.width)) {
+        for (case, text) in texts.enumerate() {
+            let raw = &raw[case * self.width..(case + 1) * self.width];
             self.raw.clear();
             self.raw.extend(self.columns.iter().map(|&column| raw[column]));
             let transformer = self.model.bundle().transformer();
