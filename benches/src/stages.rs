@@ -1,4 +1,4 @@
-use std::{cell::RefCell, hint::black_box, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, hint::black_box, rc::Rc};
 
 use assize::{
     codec::{RecordWriter, wire},
@@ -15,6 +15,8 @@ use crate::{Corpus, Stage};
 
 /// Chunks of one run: as many as a transaction holds under load.
 const RUN_CHUNKS: usize = 10;
+/// Terms of the vocabulary of characters.
+const CHARACTER_TERMS: usize = 20_000;
 
 /// Every stage in the order of the flow, and the whole of them last.
 pub fn all(corpus: &Corpus) -> Vec<Stage> {
@@ -28,6 +30,7 @@ pub fn all(corpus: &Corpus) -> Vec<Stage> {
         dedup(corpus),
         text_features(&sample),
         terms(corpus, &sample),
+        characters(&sample),
         row(corpus, &sample),
         score(corpus, &sample),
         decide(corpus, &sample),
@@ -162,7 +165,30 @@ fn terms(corpus: &Corpus, sample: &Sample) -> Stage {
     let bundle = corpus.shared.tasks[0].bundle.clone();
     let (mut scratch, mut row) = (tfidf::Scratch::default(), Vec::new());
     sample.each_heard("TF-IDF", move |heard| {
-        black_box(bundle.transformer().vectorizer().transform(&heard.text, &mut scratch, &mut row));
+        black_box(bundle.transformer().vectorizers()[0].transform(&heard.text, &mut scratch, &mut row));
+    })
+}
+
+/// TF-IDF of the 20,000 most frequent n-grams of two to five characters: no part of the whole.
+fn characters(sample: &Sample) -> Stage {
+    let options =
+        tfidf::Options { analyzer: tfidf::Analyzer::Char, ngram_min: 2, ngram_max: 5, ..tfidf::Options::default() };
+    let mut counts = HashMap::<String, u32>::new();
+    for heard in &*sample.heard {
+        let chars: Vec<char> = heard.text.to_lowercase().chars().collect();
+        for ngram in (options.ngram_min..=options.ngram_max).flat_map(|n| chars.windows(n)) {
+            *counts.entry(ngram.iter().collect()).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts.truncate(CHARACTER_TERMS);
+    counts.sort();
+    let terms = counts.into_iter().map(|(term, _)| (term, 1.0)).collect();
+    let vectorizer = tfidf::Vectorizer::try_new(terms, options).expect("n-grams of the options");
+    let (mut scratch, mut row) = (tfidf::Scratch::default(), Vec::new());
+    sample.each_heard("characters", move |heard| {
+        black_box(vectorizer.transform(&heard.text, &mut scratch, &mut row));
     })
 }
 

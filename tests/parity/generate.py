@@ -35,8 +35,11 @@ OPTIONS = [
     dict(ngram_min=2, ngram_max=2, lowercase=True, sublinear_tf=False, norm="l2"),
     dict(ngram_min=1, ngram_max=3, lowercase=False, sublinear_tf=True, norm="l1"),
     dict(ngram_min=1, ngram_max=1, lowercase=True, sublinear_tf=True, norm="none"),
+    dict(analyzer="char", ngram_min=2, ngram_max=4, lowercase=True, sublinear_tf=True, norm="l2"),
+    dict(analyzer="char_wb", ngram_min=4, ngram_max=5, lowercase=True, sublinear_tf=True, norm="l2"),
+    dict(analyzer="char_wb", ngram_min=1, ngram_max=3, lowercase=False, sublinear_tf=False, norm="l1"),
 ]
-TERMS_MAX = [1000, 100, 100, 100]
+TERMS_MAX = [1000, 100, 100, 100, 2000, 2000, 500]
 
 
 def sanitize(text):
@@ -71,6 +74,7 @@ def features(text):
 
 def fit(texts, options, terms_max):
     vectorizer = TfidfVectorizer(
+        analyzer=options.get("analyzer", "word"),
         max_features=terms_max,
         ngram_range=(options["ngram_min"], options["ngram_max"]),
         lowercase=options["lowercase"],
