@@ -158,11 +158,11 @@ mod check {
         let is_spam = index * 37 % 100 < spam;
         let score = if is_spam { 0.9 } else { 0.1 } + f64::from(index % 7) / 100.0;
         json!({
-            "language": if index % 10 == 0 { "de" } else { "en" },
+            "language": if index.is_multiple_of(10) { "de" } else { "en" },
             "action": if is_spam { "BLOCK" } else { "ALLOW" },
             "degraded": [],
             "user_features": "UNUSED",
-            "features": [f64::from(index * 31 % 160), if index % 50 == 0 { Value::Null } else { json!(index % 3) }],
+            "features": [f64::from(index * 31 % 160), if index.is_multiple_of(50) { Value::Null } else { json!(index % 3) }],
             "feature_contract": "c",
             "unknown_term_ratio": null,
             "tasks": [{
