@@ -139,3 +139,105 @@ fn p_values_are_adjusted_and_shares_bounded_as_scipy_does() {
         near("the upper end", Some(found.high), Some(high), 1e-12);
     }
 }
+
+mod check {
+    use std::{fs, path::PathBuf, process::Output};
+
+    use assert_cmd::Command;
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
+    fn check(folder: &TempDir, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assize"));
+        command.current_dir(folder.path()).args(["drift", "check", "--reference", "a.ndjson"]).args(arguments);
+        command.output().unwrap()
+    }
+
+    /// Prediction `index` of a log; those below `spam` of 100 are spam.
+    fn prediction(index: u32, spam: u32) -> Value {
+        let is_spam = index * 37 % 100 < spam;
+        let score = if is_spam { 0.9 } else { 0.1 } + f64::from(index % 7) / 100.0;
+        json!({
+            "language": if index.is_multiple_of(10) { "de" } else { "en" },
+            "action": if is_spam { "BLOCK" } else { "ALLOW" },
+            "degraded": [],
+            "user_features": "UNUSED",
+            "features": [f64::from(index * 31 % 160), if index.is_multiple_of(50) { Value::Null } else { json!(index % 3) }],
+            "feature_contract": "c",
+            "unknown_term_ratio": null,
+            "tasks": [{
+                "task": "spam", "labels": [if is_spam { "spam" } else { "not_spam" }],
+                "raw": [1.0 - score, score], "calibrated": [1.0 - score, score],
+                "model": {"name": "m", "version": "1", "digest": "00"},
+            }],
+        })
+    }
+
+    fn write(folder: &TempDir, name: &str, rows: impl Iterator<Item = Value>) -> PathBuf {
+        let file = folder.path().join(name);
+        fs::write(&file, rows.map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+        file
+    }
+
+    fn folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, "a.ndjson", (0..4_000).map(|index| prediction(index, 13)));
+        folder
+    }
+
+    #[test]
+    fn the_same_traffic_is_no_drift_also_as_watch_writes_it() {
+        let folder = folder();
+        let watched =
+            |index| json!({"topic": "predictions", "partition": 0, "offset": index, "value": prediction(index, 13)});
+        write(&folder, "b.ndjson", (1_000..2_500).map(watched));
+        let output = check(&folder, &["--current", "b.ndjson"]);
+        let text = str::from_utf8(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.starts_with("spam (live): no drift; 4000 predictions before, 1500 after\n"), "{text}");
+        assert!(text.contains("feature 1") && text.contains("missing 2.0% 2.0%"), "{text}");
+    }
+
+    #[test]
+    fn what_moved_is_named_with_its_size() {
+        let folder = folder();
+        write(&folder, "b.ndjson", (0..1_500).map(|index| prediction(index, 43)));
+        let output = check(&folder, &["--current", "b.ndjson", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["tasks"][0]["verdict"]["findings"].as_array().unwrap();
+        let moved = |finding: &&Value| finding["moved"] == true;
+        let names: Vec<_> = findings.iter().filter(moved).map(|finding| finding["name"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        assert!(["score 0", "score 1", "label", "action"].iter().all(|name| names.contains(name)), "{names:?}");
+        let label = findings.iter().find(|finding| finding["name"] == "label").unwrap();
+        assert_eq!((&label["what"]["before"], &label["what"]["after"]), (&json!(0.87), &json!(0.57)));
+        // A floor above the effect: no drift.
+        let floors =
+            ["--ks-min", "0.9", "--mean-min", "9", "--psi-min", "9", "--js-min", "0.9", "--cramers-v-min", "0.9"];
+        assert_eq!(check(&folder, &[&["--current", "b.ndjson"], &floors[..]].concat()).status.code(), Some(0));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_wrong_use() {
+        let folder = folder();
+        let stderr = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+        write(&folder, "few.ndjson", (0..100).map(|index| prediction(index, 13)));
+        let few = check(&folder, &["--current", "few.ndjson"]);
+        assert_eq!(few.status.code(), Some(2));
+        assert!(stderr(&few).contains("--values-min"), "{}", stderr(&few));
+        write(&folder, "bad.ndjson", [json!({"language": "en"}), json!({"text": "x"})].into_iter());
+        let bad = check(&folder, &["--current", "bad.ndjson"]);
+        assert_eq!(bad.status.code(), Some(2));
+        assert!(stderr(&bad).contains("bad.ndjson:1: no field \"action\""), "{}", stderr(&bad));
+        let other = |index| {
+            let mut row = prediction(index, 13);
+            row["feature_contract"] = json!("another");
+            row
+        };
+        write(&folder, "other.ndjson", (0..1_000).map(other));
+        assert_eq!(check(&folder, &["--current", "other.ndjson"]).status.code(), Some(2));
+        assert_eq!(check(&folder, &["--current", "absent.ndjson"]).status.code(), Some(1));
+        assert_eq!(check(&folder, &["--current", "few.ndjson", "--alpha", "0"]).status.code(), Some(2));
+    }
+}
