@@ -57,8 +57,10 @@ pub enum TransformerError {
     Scale { name: String, scale: f64 },
     #[error("feature {name} scaled at its clip bounds leaves the range of 32-bit numbers; check mean and scale")]
     Range { name: String },
-    #[error("there are {found} vectorizers; give 1..={VECTORIZERS_MAX}")]
+    #[error("there are {found} vectorizers; give at most {VECTORIZERS_MAX}")]
     Vectorizers { found: usize },
+    #[error("there are no features and no vectorizers; a model reads at least one column")]
+    NoColumns,
 }
 
 /// Turns a message into a row. Immutable; its buffers are in [`Scratch`].
@@ -81,8 +83,8 @@ impl FeatureTransformer {
     /// Takes one scaling per feature of the contract, and the vectorizers in the order of their columns.
     ///
     /// # Errors
-    /// [`TransformerError`], when a scaling is missing or can make a number that is not finite, or the vectorizers are
-    /// none or too many.
+    /// [`TransformerError`], when a scaling is missing or can make a number that is not finite, there are too many
+    /// vectorizers, or there is no column at all.
     pub fn try_new(
         contract: Contract,
         scaling: Vec<Scaling>,
@@ -96,10 +98,13 @@ impl FeatureTransformer {
             check(&feature.name, scaling)?;
         }
         let found = vectorizers.len();
-        if !(1..=VECTORIZERS_MAX).contains(&found) {
+        if found > VECTORIZERS_MAX {
             return Err(TransformerError::Vectorizers { found });
         }
         let width = features + vectorizers.iter().map(Vectorizer::columns).sum::<usize>();
+        if width == 0 {
+            return Err(TransformerError::NoColumns);
+        }
         Ok(Self { contract, scaling, vectorizers, width })
     }
 
@@ -108,7 +113,7 @@ impl FeatureTransformer {
         &self.contract
     }
 
-    /// What makes the term weights, in the order of their columns; at least one.
+    /// What makes the term weights, in the order of their columns.
     pub fn vectorizers(&self) -> &[Vectorizer] {
         &self.vectorizers
     }
@@ -272,12 +277,23 @@ mod tests {
     }
 
     #[test]
-    fn vectorizers_are_at_least_one_and_not_too_many() {
-        for found in [0, VECTORIZERS_MAX + 1] {
+    fn too_many_vectorizers_and_no_columns_are_refused() {
+        let with = |found: usize| {
             let vectorizers = (0..found).map(|_| characters()).collect();
-            let error = FeatureTransformer::try_new(Contract::try_new(Vec::new()).unwrap(), Vec::new(), vectorizers);
-            assert_eq!(error.unwrap_err(), TransformerError::Vectorizers { found });
-        }
+            FeatureTransformer::try_new(Contract::try_new(Vec::new()).unwrap(), Vec::new(), vectorizers)
+        };
+        let found = VECTORIZERS_MAX + 1;
+        assert_eq!(with(found).unwrap_err(), TransformerError::Vectorizers { found });
+        assert_eq!(with(0).unwrap_err(), TransformerError::NoColumns);
+    }
+
+    #[test]
+    fn a_model_of_numbers_alone_needs_no_vectorizer() {
+        let contract = Contract::try_new(vec![Feature::text("char_count").unwrap()]).unwrap();
+        let transformer = FeatureTransformer::try_new(contract, vec![PLAIN], Vec::new()).unwrap();
+        let mut rows = Rows::default();
+        let terms = transformer.push(&[Some(18.0)], "hi", &mut Scratch::default(), &mut rows);
+        assert_eq!((rows.row(0), terms), (&[(0, 2.0)][..], Terms::default()));
     }
 
     #[test]

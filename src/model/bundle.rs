@@ -18,13 +18,10 @@ use crate::{
     features::{
         contract::{Contract, ContractError},
         tfidf::{Vectorizer, VectorizerError},
-        vector::{FeatureTransformer, TransformerError},
+        vector::{FeatureTransformer, TransformerError, VECTORIZERS_MAX},
     },
     records::ModelRef,
 };
-
-/// Vectorizers that a bundle may have.
-pub const VECTORIZERS_MAX: usize = 8;
 
 /// Why a bundle is refused. The bundle that is serving goes on.
 #[derive(Debug, Error)]
