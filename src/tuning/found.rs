@@ -177,7 +177,10 @@ fn label_found(
     warnings: &mut Vec<String>,
 ) -> LabelFound {
     let mut found = one(&subject.labels[label], column, subject.now.thresholds[label], options, warnings);
-    if let Some(choice) = &found.choice {
+    // A MULTICLASS model does not decide by the thresholds of its labels.
+    if let Some(choice) = &found.choice
+        && subject.kind != Kind::Multiclass
+    {
         found.says.push(words::choice(&found.label, &choice.at));
     }
     if subject.kind == Kind::Binary && found.choice.is_some() {
