@@ -47,7 +47,8 @@ fn rows(from: f64) -> Vec<Value> {
     let row = |(index, golden): (usize, &Value)| {
         let spam = golden["probabilities"][1].as_f64().unwrap() >= from;
         let label = if spam { "spam" } else { "not_spam" };
-        json!({"message_id": format!("m{index}"), "text": golden["text"], "label": label})
+        let user = golden.get("user").cloned().unwrap_or_else(|| json!({}));
+        json!({"message_id": format!("m{index}"), "text": golden["text"], "user": user, "label": label})
     };
     goldens.as_array().unwrap().iter().enumerate().map(row).collect()
 }

@@ -111,30 +111,3 @@ fn the_page_escapes_and_holds_no_number_that_is_none() {
     assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("NaN") && !page.contains("inf\""));
     assert!(page.contains("learnt from this very file") && page.contains("&lt;b&gt;.csv"));
 }
-
-#[test]
-fn draw_pages_for_the_eye() {
-    let mut samples = Samples::new(20, 1);
-    let mut random = crate::decision::tune::Random::new(5);
-    let mut unit = || random.below(1 << 20) as f32 / (1 << 20) as f32;
-    for message in 0..4_000_usize {
-        let label = message % 20;
-        let mut scores: Vec<f32> = (0..20).map(|_| unit().powi(3)).collect();
-        scores[label] += unit() * 2.5;
-        let total: f32 = scores.iter().map(|score| (3.0 * score).exp()).sum();
-        let after: Vec<f32> = scores.iter().map(|score| (3.0 * score).exp() / total).collect();
-        let flat: f32 = scores.iter().map(|score| score.exp()).sum();
-        let before: Vec<f32> = scores.iter().map(|score| score.exp() / flat).collect();
-        let truth: Vec<bool> =
-            (0..20).map(|index| index == label && label != 7 || (label == 7 && index == 8)).collect();
-        samples.add(&truth, &after, Some(&before));
-    }
-    let names: Vec<String> = (0..20).map(|index| format!("comp.sys.<label>.{index}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let s = subject(Kind::Multiclass, &names, &json!({"abstain_below": 0.2, "actions": {}}));
-    std::fs::write("/tmp/page-multiclass.html", report(&tune(s, &samples, OPTIONS).unwrap(), &data())).unwrap();
-    let s = subject(Kind::Multilabel, &names, &json!({"thresholds": {}, "actions": {}}));
-    std::fs::write("/tmp/page-multilabel.html", report(&tune(s, &samples, OPTIONS).unwrap(), &data())).unwrap();
-    std::fs::write("/tmp/page-tiny.html", report(&tune(binary_subject(), &binary(12), OPTIONS).unwrap(), &data()))
-        .unwrap();
-}
