@@ -215,6 +215,10 @@ fn one(label: &str, column: &Column, now: Option<f64>, options: &Options, warnin
             warnings
                 .push(format!("{label}: only {with} messages with it, {without} without; that is too few to trust"));
         }
+        Some(Choice { at, .. }) if at.true_positives + at.false_positives < SAMPLES_FEW => {
+            let caught = at.true_positives + at.false_positives;
+            warnings.push(format!("{label}: only {caught} messages reach the threshold; that is too few to trust"));
+        }
         Some(_) => {}
     }
     warnings.extend(choice.and_then(|choice| words::fell_back(label, &choice, options.aim)));
