@@ -123,9 +123,7 @@ impl Chart {
     pub fn level(&mut self, y: f64, tone: Tone, name: &str) {
         let at = self.down(y);
         self.stroke([LEFT, WIDTH - RIGHT], [at, at], &class("rule", tone));
-        // Above the line there may be no room, and below it none.
-        let below = if at < TOP + 16.0 { 14.0 } else { -5.0 };
-        self.label((LEFT + 6.0, at + below), "start", tone, name);
+        self.label((LEFT + 6.0, at + 14.0), "start", tone, name);
     }
 
     /// The picture.

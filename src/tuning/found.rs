@@ -177,7 +177,10 @@ fn label_found(
     warnings: &mut Vec<String>,
 ) -> LabelFound {
     let mut found = one(&subject.labels[label], column, subject.now.thresholds[label], options, warnings);
-    if let Some(choice) = &found.choice {
+    // A MULTICLASS model does not decide by the thresholds of its labels.
+    if let Some(choice) = &found.choice
+        && subject.kind != Kind::Multiclass
+    {
         found.says.push(words::choice(&found.label, &choice.at));
     }
     if subject.kind == Kind::Binary && found.choice.is_some() {
@@ -211,6 +214,10 @@ fn one(label: &str, column: &Column, now: Option<f64>, options: &Options, warnin
         Some(_) if with.min(without) < SAMPLES_FEW => {
             warnings
                 .push(format!("{label}: only {with} messages with it, {without} without; that is too few to trust"));
+        }
+        Some(Choice { at, .. }) if at.true_positives + at.false_positives < SAMPLES_FEW => {
+            let caught = at.true_positives + at.false_positives;
+            warnings.push(format!("{label}: only {caught} messages reach the threshold; that is too few to trust"));
         }
         Some(_) => {}
     }

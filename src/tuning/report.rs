@@ -37,14 +37,15 @@ pub struct Data {
 pub fn report(found: &Found, data: &Data) -> String {
     let title = format!("Thresholds of {} {}", found.bundle.name, found.bundle.version);
     let mut body = vec![head(&title, found, data)];
-    body.extend(found.labels.iter().flat_map(|label| &label.says).take(LABELS_OPEN_MAX).map(|says| saying(says)));
-    body.extend(found.abstain.iter().flat_map(|label| &label.says).map(|says| saying(says)));
+    // The words of one label stand on top; those of many beside their pictures.
+    let open = found.labels.len() <= LABELS_OPEN_MAX;
+    let first = found.abstain.iter().chain(&found.labels).filter(|_| open || found.abstain.is_some());
+    body.extend(first.flat_map(|label| &label.says).map(|says| saying(says)));
     body.extend(found.warnings.iter().map(|warning| warned(warning)));
     body.push(section("choice", "Chosen", [choices(found), paragraph(&caution(data))]));
     if let Some(abstain) = &found.abstain {
         body.push(one("abstain", "The abstain band", abstain, found, true));
     }
-    let open = found.labels.len() <= LABELS_OPEN_MAX;
     for (index, label) in found.labels.iter().enumerate() {
         body.push(one(&format!("label-{index}"), &label.label, label, found, open));
     }
@@ -95,28 +96,15 @@ fn caution(data: &Data) -> String {
 }
 
 fn choices(found: &Found) -> Markup {
-    let header = [
-        "",
-        "with it",
-        "without",
-        "threshold",
-        "interval",
-        "precision",
-        "interval",
-        "recall",
-        "interval",
-        "F1",
-        "by now",
-        "precision",
-        "recall",
-    ];
+    let header =
+        ["", "with it", "without", "threshold", "precision", "recall", "F1", "by now", "precision now", "recall now"];
     let multiclass = found.bundle.kind == Kind::Multiclass;
     let abstain = found.abstain.iter().map(|label| ("#abstain".to_owned(), label, "abstain below".to_owned()));
     let labels =
         found.labels.iter().enumerate().map(|(index, label)| (format!("#label-{index}"), label, label.label.clone()));
     let rows = abstain.chain(labels).map(|(link, label, name)| {
         let link = Markup::element("a", &[("href", &link)], [Markup::text(&name)]);
-        let cells = cells(label).into_iter().map(|cell| Markup::text(&cell));
+        let cells = cells(label).into_iter();
         std::iter::once(link).chain(cells).collect()
     });
     let mut all = table(&header, rows);
@@ -128,28 +116,29 @@ fn choices(found: &Found) -> Markup {
     all
 }
 
-/// What a label came to, as the table and the page tell it.
-fn cells(label: &LabelFound) -> [String; 12] {
+/// What a label came to: figures, with the interval beneath.
+fn cells(label: &LabelFound) -> [Markup; 9] {
     let at = label.choice.map(|choice| choice.at);
     let of = |at: &Option<At>, what: fn(&At) -> Option<f64>| figure(at.as_ref().and_then(what));
+    let threshold = |at: &Option<At>| at.map_or("-".into(), |at| at.threshold.to_string());
+    let (found, plain) = (&label.intervals, |text: &str| Markup::text(text));
     [
-        label.with.to_string(),
-        label.without.to_string(),
-        at.map_or("-".into(), |at| at.threshold.to_string()),
-        interval(label.intervals.threshold),
-        of(&at, |at| at.precision),
-        interval(label.intervals.precision),
-        of(&at, |at| at.recall),
-        interval(label.intervals.recall),
-        of(&at, |at| at.f1),
-        label.now.map_or("-".into(), |at| at.threshold.to_string()),
-        of(&label.now, |at| at.precision),
-        of(&label.now, |at| at.recall),
+        plain(&label.with.to_string()),
+        plain(&label.without.to_string()),
+        within(&threshold(&at), found.threshold),
+        within(&of(&at, |at| at.precision), found.precision),
+        within(&of(&at, |at| at.recall), found.recall),
+        within(&of(&at, |at| at.f1), found.f1),
+        plain(&threshold(&label.now)),
+        plain(&of(&label.now, |at| at.precision)),
+        plain(&of(&label.now, |at| at.recall)),
     ]
 }
 
-fn interval(interval: Option<Interval>) -> String {
-    interval.map_or_else(|| "-".into(), |Interval { low, high }| format!("{low:.3}..{high:.3}"))
+fn within(figure: &str, interval: Option<Interval>) -> Markup {
+    let beneath = interval
+        .map(|Interval { low, high }| Markup::element("small", &[], [Markup::text(&format!("{low:.3}..{high:.3}"))]));
+    std::iter::once(Markup::text(figure)).chain(beneath).collect()
 }
 
 fn one(id: &str, title: &str, label: &LabelFound, found: &Found, open: bool) -> Markup {
@@ -174,7 +163,8 @@ fn one(id: &str, title: &str, label: &LabelFound, found: &Found, open: bool) -> 
         figure(label.roc_auc),
         figure(label.after.log_loss)
     );
-    let mut inside: Vec<Markup> = label.says.iter().map(|says| saying(says)).collect();
+    let on_top = found.labels.len() <= LABELS_OPEN_MAX || id == "abstain";
+    let mut inside: Vec<Markup> = label.says.iter().filter(|_| !on_top).map(|says| saying(says)).collect();
     if label.choice.is_none() {
         inside.push(warned(&format!(
             "{} messages with it, {} without: nothing can be chosen",
