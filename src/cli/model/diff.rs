@@ -53,7 +53,7 @@ Rows are those of `assize classify`. A decision flips when the action is another
 different labels: those that both know are compared. No text is written, only line numbers and message ids.
 
 Examples:
-  assize model diff models/spam-sms run/bundles/spam-sms-characters --input messages.ndjson
+  assize model diff models/spam-sms models/spam-mail --input messages.ndjson
   assize model diff models/spam-sms candidate --input labelled.csv --label-map ham=not_spam
   assize model diff models/spam-sms candidate --input messages.ndjson --flips-max 0.01 && echo small enough
   assize model diff models/spam-sms candidate --input messages.ndjson --json | jq '.comparison.moves[].line'

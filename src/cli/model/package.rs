@@ -44,7 +44,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Digests are written into the manifest, and the whole is loaded as for serving, first in a process of its own: nothing is \
 left unless its golden vectors come out. These are made by the training, from its own Python; they are never made up here. \
-docs/models.md says what belongs into a manifest.
+docs/bundles.md says what belongs into a manifest.
 
 Examples:
   assize model package --manifest draft/manifest.json --out models/mine
