@@ -224,14 +224,17 @@ fn score(corpus: &Corpus, sample: &Sample) -> Stage {
     })
 }
 
+/// Calibration and policy.
 fn decide(corpus: &Corpus, sample: &Sample) -> Stage {
     let bundle = corpus.shared.tasks[0].bundle.clone();
-    let probabilities: Vec<[f32; 2]> = (sample.predictions.iter())
-        .map(|prediction| [prediction.tasks[0].raw[0] as f32, prediction.tasks[0].raw[1] as f32])
-        .collect();
-    Stage::new("decide", probabilities.len(), move || {
-        for probabilities in &probabilities {
-            black_box(bundle.policy().decide(black_box(probabilities)));
+    let of = |prediction: &Prediction<'_>| prediction.tasks[0].raw.iter().map(|&number| number as f32).collect();
+    let raw: Vec<Vec<f32>> = sample.predictions.iter().map(of).collect();
+    let mut probabilities = Vec::new();
+    Stage::new("decide", raw.len(), move || {
+        for raw in &raw {
+            probabilities.clear();
+            bundle.calibrator().apply(black_box(raw), &mut probabilities);
+            black_box(bundle.policy().decide(&probabilities));
         }
     })
 }

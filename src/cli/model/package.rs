@@ -63,10 +63,15 @@ impl Args {
         let draft = Draft(beside.join(format!(".{name}.{}", std::process::id())));
         self.gather(&draft.0)?;
         let bundle = load(&draft.0)?;
+        // The old one goes aside first and is gone only when the new one has its place.
+        let old = Draft(beside.join(format!(".{name}.{}.old", std::process::id())));
         if self.force && self.out.exists() {
-            fs::remove_dir_all(&self.out).with_context(|| format!("{} cannot be replaced", self.out.display()))?;
+            fs::rename(&self.out, &old.0).with_context(|| format!("{} cannot be replaced", self.out.display()))?;
         }
-        fs::rename(&draft.0, &self.out).with_context(|| format!("{} cannot be written", self.out.display()))?;
+        if let Err(error) = fs::rename(&draft.0, &self.out) {
+            let _ = fs::rename(&old.0, &self.out);
+            return Err(anyhow!(error).context(format!("{} cannot be written", self.out.display())).into());
+        }
         print(&format!("{}\n", bundle.digest()))?;
         Ok(Exit::Done)
     }
@@ -105,7 +110,7 @@ impl Args {
         let graph = self.onnx.clone().unwrap_or_else(|| beside.join(GRAPH));
         let golden = beside.join(GOLDEN);
         if !golden.exists() {
-            bail!("{} is not there; golden vectors come from the training, see docs/models.md", golden.display());
+            bail!("{} is not there; golden vectors come from the training, see docs/bundles.md", golden.display());
         }
         let mut files = vec![(GRAPH.to_owned(), graph), (GOLDEN.to_owned(), golden)];
         for vectorizer in manifest["vectorizers"].as_array().into_iter().flatten() {
