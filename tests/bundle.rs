@@ -186,6 +186,35 @@ fn a_calibration_or_threshold_that_is_another_is_refused_by_the_golden_vectors()
 }
 
 #[test]
+fn a_graph_that_fails_on_a_row_that_no_golden_vector_has_is_refused() {
+    let copy = Copy::of(TOPICS);
+    let graph = copy.read("model.onnx");
+    // A weight of a term, as the graph holds it: the last four bytes of the tensor that is not a number any more.
+    let vocabulary = String::from_utf8(copy.read("terms-words.tsv")).unwrap();
+    let golden: Value = serde_json::from_slice(&copy.read("golden.json")).unwrap();
+    let used = |column: usize| {
+        let of_vector =
+            |vector: &Value| vector["terms"].as_array().unwrap().iter().any(|term| term[0] == json!(column));
+        golden.as_array().unwrap().iter().any(of_vector)
+    };
+    let column = (0..vocabulary.lines().count()).rfind(|&column| !used(column)).unwrap();
+    let labels = load(TOPICS).manifest().labels.len();
+    let weights = vocabulary.lines().count() * labels * 4;
+    let start = (0..graph.len() - weights).find(|&at| is_tensor(&graph[at..], weights)).unwrap();
+    let mut broken = graph.clone();
+    let at = start + 4 + column * labels * 4;
+    broken[at..at + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    copy.replace("model.onnx", &broken);
+    copy.refused("fails on a row at the bounds of its features");
+}
+
+/// Whether a protobuf field of `bytes` bytes starts here: its number and kind, then the length as a varint of three bytes.
+fn is_tensor(at: &[u8], bytes: usize) -> bool {
+    let length = [(bytes & 0x7f) as u8 | 0x80, (bytes >> 7 & 0x7f) as u8 | 0x80, (bytes >> 14) as u8];
+    at.first() == Some(&0x4a) && at.get(1..4) == Some(&length)
+}
+
+#[test]
 fn golden_vectors_may_not_be_left_out() {
     let copy = Copy::of(SPAM_SMS);
     copy.edit_golden(|golden| *golden = json!([]));
@@ -226,13 +255,29 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
     bad_manifest(|m| m["decision"]["actions"]["block"] = json!(0.1), "review must start below");
     bad_manifest(|m| m["calibration"] = json!({"method": "sigmoid", "labels": []}), "0 sigmoid calibrators for the 2");
     bad_manifest(|m| m["calibration"] = json!({"method": "magic"}), "calibration.method: unknown variant `magic`");
+    bad_manifest(|m| m["name"] = json!("a\u{1b}[31m"), "gives name as");
+    bad_manifest(|m| m["version"] = json!("1".repeat(129)), "give 1 to 128 characters");
+    bad_manifest(|m| m["metrics"]["test"][""] = json!(1.0), "gives a name in metrics as \"\"");
+    bad_manifest(
+        |m| m["vectorizers"] = json!([m["vectorizers"][0], m["vectorizers"][0]]),
+        "vectorizer \"words\" twice",
+    );
     bad_manifest(|m| m["graph"]["gives"] = json!("logits"), "graph.gives: unknown variant `logits`");
     bad_manifest(
         |m| m["vectorizers"][0]["analyzer"] = json!("stem"),
         "vectorizers[0].analyzer: unknown variant `stem`",
     );
     bad_manifest(|m| m["vectorizers"][0]["file"] = json!("other.tsv"), "gives no SHA-256 for other.tsv");
-    bad_manifest(|m| m["vectorizers"] = json!(vec![m["vectorizers"][0].clone(); 9]), "has 9 vectorizers; at most 8");
+    bad_manifest(|m| m["vectorizers"] = json!(vec![m["vectorizers"][0].clone(); 9]), "vectorizer \"words\" twice");
+    let nine = |m: &mut Value| {
+        let named = |n: usize| {
+            let mut terms = m["vectorizers"][0].clone();
+            terms["name"] = json!(format!("words {n}"));
+            terms
+        };
+        m["vectorizers"] = (0..9).map(named).collect();
+    };
+    bad_manifest(nine, "has 9 vectorizers; at most 8");
     bad_manifest(|m| m["colour"] = json!("red"), "unknown field `colour`");
     bad_manifest(|m| m["contract"]["features"][2]["unt"] = json!(""), "contract.features[2].unt: unknown field `unt`");
     bad_manifest(|m| m["format"] = json!(1), "has the format 1; this version reads 2");

@@ -7,11 +7,15 @@
 //! As scikit-learn's `CalibratedClassifierCV` applies them. They are fitted by the training, on scores of rows that the
 //! model had not seen.
 
+use std::{iter, ops::RangeInclusive};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Probabilities are kept that far from 0 and 1 where their logarithm is taken.
 const PROBABILITY_MIN: f64 = 1e-12;
+/// No fit comes near these temperatures, and scores divided by them stay numbers.
+const TEMPERATURES: RangeInclusive<f64> = 1e-6..=1e6;
 
 /// What the numbers of a graph mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +45,7 @@ pub enum Method {
     },
     /// Scores are divided by one number first (C. Guo et al., "On Calibration of Modern Neural Networks", 2017).
     Temperature {
-        /// > 0; above 1 makes less sure.
+        /// 1e-6 to 1e6; above 1 makes less sure.
         temperature: f64,
     },
 }
@@ -78,10 +82,10 @@ pub enum CalibrationError {
     Sigmoid { column: usize, a: f64, b: f64 },
     #[error(
         "calibrator {column} is isotonic with {x} scores and {y} probabilities; give as many of both, at least one, both \
-         ascending, finite, probabilities in 0 to 1"
+         ascending, finite and not too close to each other, probabilities in 0 to 1"
     )]
     Isotonic { column: usize, x: usize, y: usize },
-    #[error("the temperature is {found}; give a finite number > 0")]
+    #[error("the temperature is {found}; give a number from {} to {}", TEMPERATURES.start(), TEMPERATURES.end())]
     Temperature { found: f64 },
 }
 
@@ -174,7 +178,6 @@ impl Calibrator {
     }
 
     fn exclusive(&self, row: &[f32], probabilities: &mut Vec<f32>) {
-        let first = probabilities.len();
         match (&self.method, self.gives) {
             (Method::None, Gives::Probabilities) => probabilities.extend(row.iter().map(|&p| bounded(f64::from(p)))),
             (Method::None, Gives::Scores) => softmax(row, |score| score, probabilities),
@@ -185,9 +188,7 @@ impl Calibrator {
                 softmax(row, |p| p.max(PROBABILITY_MIN).ln() / temperature, probabilities);
             }
             (Method::Sigmoid { .. } | Method::Isotonic { .. }, _) => {
-                let columns = row.iter().enumerate();
-                probabilities.extend(columns.map(|(column, &score)| self.of_column(column, f64::from(score)) as f32));
-                normalise(&mut probabilities[first..]);
+                normalised(row, |column, score| self.of_column(column, score), probabilities);
             }
         }
     }
@@ -234,7 +235,7 @@ fn check(method: &Method, columns: usize) -> Result<(), CalibrationError> {
                 Err(CalibrationError::Isotonic { column, x: x.len(), y: y.len() })
             })
         }
-        Method::Temperature { temperature } if temperature.is_finite() && *temperature > 0.0 => Ok(()),
+        Method::Temperature { temperature } if TEMPERATURES.contains(temperature) => Ok(()),
         &Method::Temperature { temperature } => Err(CalibrationError::Temperature { found: temperature }),
     }
 }
@@ -246,6 +247,8 @@ fn is_usable(Isotonic { x, y }: &Isotonic) -> bool {
         && y.is_sorted()
         && x.iter().all(|x| x.is_finite())
         && y.iter().all(|y| (0.0..=1.0).contains(y))
+        && iter::zip(x.windows(2), y.windows(2))
+            .all(|(x, y)| x[0] == x[1] || ((y[1] - y[0]) / (x[1] - x[0])).is_finite())
 }
 
 fn expit(score: f64) -> f64 {
@@ -270,14 +273,12 @@ fn softmax(row: &[f32], scaled: impl Fn(f64) -> f64, probabilities: &mut Vec<f32
     probabilities.extend(row.iter().map(|score| ((scaled(score) - largest).exp() / total) as f32));
 }
 
-/// No label at all is every label alike, as scikit-learn has it.
-fn normalise(probabilities: &mut [f32]) {
-    let total: f64 = probabilities.iter().map(|&probability| f64::from(probability)).sum();
-    let alike = 1.0 / probabilities.len() as f64;
-    for probability in probabilities {
-        let share = if total > 0.0 { f64::from(*probability) / total } else { alike };
-        *probability = bounded(share);
-    }
+/// Divided by their sum. No label at all is every label alike, as scikit-learn has it.
+fn normalised(row: &[f32], of_column: impl Fn(usize, f64) -> f64, probabilities: &mut Vec<f32>) {
+    let of = |(column, &score): (usize, &f32)| of_column(column, f64::from(score));
+    let total: f64 = row.iter().enumerate().map(of).sum();
+    let share = |probability| if total > 0.0 { probability / total } else { 1.0 / row.len() as f64 };
+    probabilities.extend(row.iter().enumerate().map(|column| bounded(share(of(column)))));
 }
 
 #[cfg(test)]
@@ -328,6 +329,9 @@ mod tests {
         let never = || Isotonic { x: vec![0.0], y: vec![0.0] };
         let nothing = Method::Isotonic { labels: vec![never(), never(), never(), never()] };
         check(nothing, Gives::Scores, true, &[1.0; 4], &[0.25; 4]);
+        // Far too small for 32 bits, and still apart.
+        let far = Method::Sigmoid { labels: vec![Sigmoid { a: -1.0, b: 200.0 }; 2] };
+        check(far, Gives::Scores, true, &[0.0, 1.0], &[0.268_941_421, 0.731_058_579]);
     }
 
     #[test]
@@ -355,8 +359,8 @@ mod tests {
         bad(Method::Sigmoid { labels: vec![] }, 2, 2, true, "0 sigmoid calibrators for the 2 numbers");
         let nan = Sigmoid { a: f64::NAN, b: 0.0 };
         bad(Method::Sigmoid { labels: vec![nan] }, 1, 2, true, "calibrator 0 is sigmoid with a = NaN");
-        for (x, y) in [(vec![], vec![]), (vec![1.0, 0.0], vec![0.0, 1.0]), (vec![0.0], vec![1.5]), (vec![0.0], vec![])]
-        {
+        let (falling, close) = ((vec![1.0, 0.0], vec![0.0, 1.0]), (vec![0.0, 5e-324], vec![0.0, 1.0]));
+        for (x, y) in [(vec![], vec![]), falling, (vec![0.0], vec![1.5]), (vec![0.0], vec![]), close] {
             bad(Method::Isotonic { labels: vec![Isotonic { x, y }] }, 1, 2, true, "calibrator 0 is isotonic");
         }
         bad(Method::Temperature { temperature: 0.0 }, 1, 2, true, "the temperature is 0");

@@ -13,6 +13,7 @@ pub mod tune;
 
 pub use calibration::{CalibrationError, Calibrator, Gives, Isotonic, Method, Sigmoid};
 pub use policy::{
-    Bands, Binary, LABEL_CHARS_MAX, LABELS_MAX, Multiclass, Multilabel, Outcome, Policy, PolicyError, TOP_SCORES,
+    Bands, Binary, LABEL_CHARS_MAX, LABELS_MAX, Multiclass, Multilabel, NO_LABEL, Outcome, Policy, PolicyError,
+    TOP_SCORES,
 };
 pub use threshold::{NotAThreshold, Threshold};

@@ -1,5 +1,6 @@
 use std::{
-    io,
+    collections::HashSet,
+    io, iter,
     path::{Path, PathBuf},
 };
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{
-    Digest, GraphError, Manifest, Scorer,
+    Digest, GraphError, Manifest, ScoreError, Scorer, Scores,
     files::{self, FILES_MAX, Files, GOLDEN, GRAPH, MANIFEST},
     golden::{self, Golden, GoldenError},
     manifest::{self, FORMAT},
@@ -18,10 +19,13 @@ use crate::{
     features::{
         contract::{Contract, ContractError},
         tfidf::{Vectorizer, VectorizerError},
-        vector::{FeatureTransformer, TransformerError, VECTORIZERS_MAX},
+        vector::{FeatureTransformer, Rows, Scratch, TransformerError, VECTORIZERS_MAX},
     },
     records::ModelRef,
 };
+
+/// Characters of a name in a manifest.
+pub const NAME_CHARS_MAX: usize = 128;
 
 /// Why a bundle is refused. The bundle that is serving goes on.
 #[derive(Debug, Error)]
@@ -37,6 +41,10 @@ pub enum BundleError {
     Format { found: u32 },
     #[error("manifest.json is not valid")]
     Manifest { source: serde_path_to_error::Error<serde_json::Error> },
+    #[error("manifest.json gives {what} as {found:?}; give 1 to {NAME_CHARS_MAX} characters, none of control")]
+    Name { what: &'static str, found: String },
+    #[error("manifest.json has the vectorizer {name:?} twice; give each a name of its own")]
+    SameName { name: String },
     #[error("manifest.json names {found} files; at most {FILES_MAX} are allowed")]
     Files { found: usize },
     #[error("manifest.json names the file {found:?}; give plain file names only")]
@@ -69,6 +77,8 @@ pub enum BundleError {
     GoldenFile { source: serde_path_to_error::Error<serde_json::Error> },
     #[error("the bundle does not reproduce its golden vectors")]
     Golden { source: GoldenError },
+    #[error("the model fails on a row at the bounds of its features, which a message can have")]
+    Bounds { source: ScoreError },
 }
 
 /// A model with all that serves it, checked: whoever holds one may score with it. Shared by all lanes, immutable.
@@ -93,6 +103,7 @@ impl Bundle {
             _ => {}
         }
         let manifest = parse_manifest(&bytes)?;
+        check_names(&manifest)?;
         let files = Files::read(folder, &manifest)?;
         let policy = Policy::try_new(manifest.kind, &manifest.labels, &manifest.decision)
             .map_err(|source| BundleError::Policy { source })?;
@@ -103,6 +114,7 @@ impl Bundle {
             parse_json(files.get(GOLDEN)?).map_err(|source| BundleError::GoldenFile { source })?;
         let bundle = Self { manifest, digest, transformer, scorer, calibrator, policy };
         golden::replay(&goldens, &bundle).map_err(|source| BundleError::Golden { source })?;
+        score_bounds(&bundle).map_err(|source| BundleError::Bounds { source })?;
         Ok(bundle)
     }
 
@@ -166,6 +178,41 @@ pub(super) fn parse_json<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
 ) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(bytes))
+}
+
+/// What stands in every verdict, in metrics and on terminals is short and plain.
+fn check_names(manifest: &Manifest) -> Result<(), BundleError> {
+    let Manifest { name, version, training, metrics, vectorizers, .. } = manifest;
+    let metrics = metrics.iter().flat_map(|(rows, measures)| iter::once(rows).chain(measures.keys()));
+    let names = [("name", name), ("version", version), ("training.data", &training.data)]
+        .into_iter()
+        .chain(training.rows.keys().map(|rows| ("training.rows", rows)))
+        .chain(metrics.map(|name| ("a name in metrics", name)))
+        .chain(vectorizers.iter().map(|terms| ("a name in vectorizers", &terms.name)));
+    for (what, found) in names {
+        if !(1..=NAME_CHARS_MAX).contains(&found.chars().count()) || found.chars().any(char::is_control) {
+            return Err(BundleError::Name { what, found: found.chars().take(NAME_CHARS_MAX).collect() });
+        }
+    }
+    let mut known = HashSet::new();
+    match vectorizers.iter().find(|terms| !known.insert(&terms.name)) {
+        Some(terms) => Err(BundleError::SameName { name: terms.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// A text without known terms, every number at its default and at its bounds, all columns at once: a graph that gives no
+/// number for one of these would stop a stream.
+fn score_bounds(bundle: &Bundle) -> Result<(), ScoreError> {
+    let (transformer, features) = (bundle.transformer(), &bundle.manifest().contract.features);
+    let bounds = |bound: usize| features.iter().map(|feature| Some(feature.clip[bound])).collect();
+    let (mut rows, mut scratch) = (Rows::default(), Scratch::default());
+    for raw in [vec![None; features.len()], bounds(0), bounds(1)] {
+        transformer.push(&raw, "", &mut scratch, &mut rows);
+    }
+    rows.push_dense(&vec![1.0; transformer.width()]);
+    let scorer = bundle.scorer();
+    scorer.score(&mut scorer.state()?, &rows, &mut Scores::default())
 }
 
 fn transformer(manifest: &Manifest, files: &Files) -> Result<FeatureTransformer, BundleError> {

@@ -22,7 +22,7 @@ mod vocabulary;
 
 use std::sync::Arc;
 
-pub use bundle::{Bundle, BundleError};
+pub use bundle::{Bundle, BundleError, NAME_CHARS_MAX};
 pub use digest::{Digest, NotADigest};
 pub use files::{FILES_MAX, GRAPH_BYTES_MAX};
 pub use golden::{FEATURE_TOLERANCE, GOLDEN_VECTORS_MAX, GOLDEN_VECTORS_MIN, GoldenError, PROBABILITY_TOLERANCE};

@@ -4,12 +4,16 @@
 
 use super::BundleError;
 
+/// Characters that an error tells of a line.
+const FOUND_CHARS_MAX: usize = 80;
+
 /// The terms with their inverse document frequencies.
 pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<(String, f64)>, BundleError> {
     let text = str::from_utf8(bytes).map_err(|source| BundleError::VocabularyText { file: file.into(), source })?;
     let lines = (1..).zip(text.split_terminator('\n'));
     let parsed = lines.map(|(line, found)| {
-        term(found).ok_or_else(|| BundleError::VocabularyLine { file: file.into(), line, found: found.into() })
+        let told = || found.chars().take(FOUND_CHARS_MAX).collect();
+        term(found).ok_or_else(|| BundleError::VocabularyLine { file: file.into(), line, found: told() })
     });
     parsed.collect()
 }

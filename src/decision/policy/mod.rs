@@ -27,6 +27,8 @@ use crate::records::{Action, Decision, Kind, ModelRef, ReasonsStatus, Score};
 pub const LABELS_MAX: usize = 1_000;
 /// Characters of a label's name.
 pub const LABEL_CHARS_MAX: usize = 128;
+/// Stands in metrics for the label of messages that got none: the model abstained, or no label reached its threshold.
+pub const NO_LABEL: &str = "(none)";
 /// Scores in a decision on several labels, besides those of chosen ones.
 pub const TOP_SCORES: usize = 3;
 
@@ -157,7 +159,10 @@ impl Policy {
             kind: self.kind(),
             labels: self.chosen(outcome, probabilities).map(|label| labels[label].as_str().into()).collect(),
             confidence: outcome.confidence,
-            scores: self.told(probabilities).into_iter().map(|label| self.score(label, probabilities)).collect(),
+            scores: match self.positive() {
+                Some(positive) => vec![self.score(positive, probabilities)],
+                None => self.told(probabilities).into_iter().map(|label| self.score(label, probabilities)).collect(),
+            },
             model,
             reasons: Vec::new(),
             reasons_status: ReasonsStatus::None,
@@ -172,20 +177,20 @@ impl Policy {
         }
     }
 
-    /// The labels whose scores a decision tells: the positive one; else the likeliest and every chosen one, the likeliest
-    /// first.
+    /// Of several labels those whose scores a decision tells: the likeliest and every chosen one, the likeliest first.
     fn told(&self, probabilities: &[f32]) -> Vec<usize> {
-        if let Some(positive) = self.positive() {
-            return vec![positive];
+        let likelier = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
+        let mut labels: Vec<usize> = (0..probabilities.len()).collect();
+        if labels.len() > TOP_SCORES {
+            labels.select_nth_unstable_by(TOP_SCORES, likelier);
         }
-        let mut told: Vec<usize> = (0..probabilities.len()).collect();
-        told.sort_unstable_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]).then(a.cmp(&b)));
         let mut place = 0..;
-        told.retain(|&label| {
+        labels.retain(|&label| {
             let is_chosen = matches!(self, Self::Multilabel(multilabel) if multilabel.has(label, probabilities));
             place.next().is_some_and(|place| place < TOP_SCORES) || is_chosen
         });
-        told
+        labels.sort_unstable_by(likelier);
+        labels
     }
 }
 
@@ -221,8 +226,10 @@ fn check_labels(kind: Kind, labels: &[String]) -> Result<(), PolicyError> {
         return Err(PolicyError::Count { kind, allowed, found: labels.len() });
     }
     let mut known = HashSet::new();
-    let usable =
-        |label: &String| (1..=LABEL_CHARS_MAX).contains(&label.chars().count()) && !label.chars().any(char::is_control);
+    let usable = |label: &String| {
+        let chars = (1..=LABEL_CHARS_MAX).contains(&label.chars().count());
+        chars && !label.chars().any(char::is_control) && label != NO_LABEL
+    };
     match labels.iter().find(|label| !usable(label) || !known.insert(*label)) {
         Some(found) => Err(PolicyError::Label { found: found.clone() }),
         None => Ok(()),
@@ -252,7 +259,7 @@ mod tests {
         let binary = |threshold: f64| json!({"positive": "bad", "threshold": threshold, "actions": {}});
         bad(Kind::Binary, three, binary(0.5), "there are 3 labels; a Binary model has 2");
         bad(Kind::Multiclass, &["a"], json!({"actions": {}}), "there are 1 labels; a Multiclass model has 2 to 1000");
-        for labels in [["same", "same"], ["", "other"], ["a\n", "b"]] {
+        for labels in [["same", "same"], ["", "other"], ["a\n", "b"], ["a", NO_LABEL]] {
             bad(Kind::Binary, &labels, binary(0.5), "is not usable");
         }
         bad(

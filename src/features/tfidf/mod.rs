@@ -29,6 +29,9 @@ pub const NGRAM_MAX: usize = 8;
 /// Most terms that a vocabulary may hold.
 pub const TERMS_MAX: usize = 1 << 24;
 
+/// Largest inverse document frequency: far above that of any corpus, so that squares of weights stay numbers.
+pub const IDF_MAX: f64 = 1e6;
+
 /// How terms are made and weighed, under the names that scikit-learn gives the same settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +114,7 @@ pub enum VectorizerError {
     TooManyCharacters { found: usize },
     #[error("term {column} ({term:?}) is there twice; give every term one column")]
     Duplicate { column: usize, term: String },
-    #[error("term {column} ({term:?}) has the idf {idf}; give a finite number >= 0")]
+    #[error("term {column} ({term:?}) has the idf {idf}; give a number from 0 to {IDF_MAX}")]
     Idf { column: usize, term: String, idf: f64 },
 }
 
@@ -162,7 +165,7 @@ impl Vectorizer {
     ///
     /// # Errors
     /// [`VectorizerError`], when the n-gram range is none, or the terms are none, too many, or not of that range, when
-    /// one is there twice, or an idf is no finite number >= 0.
+    /// one is there twice, or an idf is not in 0..=[`IDF_MAX`].
     pub fn try_new(terms: Vec<(String, f64)>, options: Options) -> Result<Self, VectorizerError> {
         let Options { ngram_min: min, ngram_max: max, .. } = options;
         if min == 0 || min > max || max > NGRAM_MAX {
@@ -174,7 +177,7 @@ impl Vectorizer {
         if terms.len() > TERMS_MAX {
             return Err(VectorizerError::TooManyTerms { found: terms.len() });
         }
-        let unusable = |(_, (_, idf)): &(usize, &(String, f64))| !(idf.is_finite() && *idf >= 0.0);
+        let unusable = |(_, (_, idf)): &(usize, &(String, f64))| !(0.0..=IDF_MAX).contains(idf);
         if let Some((column, (term, idf))) = terms.iter().enumerate().find(unusable) {
             return Err(VectorizerError::Idf { column, term: term.clone(), idf: *idf });
         }

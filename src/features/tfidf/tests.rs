@@ -65,8 +65,9 @@ fn a_bad_vocabulary_is_refused() {
     bad(&[("a b c", 1.0)], options, words);
     bad(&[("a ", 1.0)], options, "term 0 (\"a \") has an empty word; separate words by one space");
     bad(&[("a", 1.0), ("a", 2.0)], options, "term 1 (\"a\") is there twice; give every term one column");
-    bad(&[("a", f64::NAN)], options, "term 0 (\"a\") has the idf NaN; give a finite number >= 0");
-    bad(&[("a", -1.0)], options, "term 0 (\"a\") has the idf -1; give a finite number >= 0");
+    bad(&[("a", f64::NAN)], options, "term 0 (\"a\") has the idf NaN; give a number from 0 to 1000000");
+    bad(&[("a", 1e7)], options, "term 0 (\"a\") has the idf 10000000; give a number from 0 to 1000000");
+    bad(&[("a", -1.0)], options, "term 0 (\"a\") has the idf -1; give a number from 0 to 1000000");
 }
 
 proptest! {

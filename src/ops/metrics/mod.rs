@@ -29,7 +29,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 pub use histogram::{Histogram, LocalHistogram};
 pub use lane::{LaneMetrics, Outcome, Stage, TransactionResult};
-pub use model::{MODEL_SERIES_MAX, ModelMetrics, NO_LABEL};
+pub use model::{MODEL_SERIES_MAX, ModelMetrics};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

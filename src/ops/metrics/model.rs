@@ -4,13 +4,12 @@ use std::sync::PoisonError;
 
 use prometheus_client::metrics::counter::Counter;
 
+use crate::decision::NO_LABEL;
+
 use super::{Histogram, Labels, LocalHistogram, Metrics, labels};
 
 /// At most so many models are exposed, all tasks and versions together. One more drops the series of the oldest.
 pub const MODEL_SERIES_MAX: usize = 32;
-
-/// Stands for the label of messages that got none: the model abstained, or no label reached its threshold.
-pub const NO_LABEL: &str = "(none)";
 
 /// The handles of one model in one lane. Kept beside the model; a swap makes a new one.
 #[derive(Debug)]
