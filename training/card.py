@@ -25,6 +25,14 @@ def calibration_table(result):
     return table(["calibration, test rows", *points], lines)
 
 
+def abstaining(band):
+    """What the band of a model with several topics comes to."""
+    return (
+        f"These figures are of the likeliest topic, however unsure. Below a confidence of {band['below']} a text gets none:\n"
+        f"{100 * band['decided']:.1f} % get one, and of these {share(band['right'])} are right."
+    )
+
+
 LIMITS = "The data are decades old, and in English."
 PAGE = "\n`docs/quality.md` has the published and the in-run baselines beside it.\n"
 

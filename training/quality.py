@@ -2,7 +2,7 @@
 
 import json
 
-from card import calibration_table, share, split_tables, table
+from card import abstaining, calibration_table, share, split_tables, table
 
 ORDER = ["spam-sms", "spam-mail", "topics-r8", "topics-20ng", "tags-20ng"]
 HEAD = """# Quality
@@ -39,7 +39,7 @@ def write(root, result):
 
 def section(result):
     rows, names = result["rows"], list(result["ours"])
-    lines = [[who, f"{100 * value:.2f} %", *[""] * (len(names) - 1)] for who, value in result["published"]]
+    lines = [[who, *published(names, *value)] for who, *value in result["published"]]
     lines += [[who, *map(share, values.values())] for who, values in result.get("baselines", [])]
     lines.append(["**ours**", *map(share, result["ours"].values())])
     head = ["", *(name.replace("_", " ") for name in names)]
@@ -53,12 +53,14 @@ def section(result):
     if "splits" in result:
         parts.append(split_tables(result) + "\n")
     if "abstaining" in result:
-        band = result["abstaining"]
-        parts.append(
-            f"Below a confidence of {band['below']} a text gets no topic; {100 * band['decided']:.1f} % get one, and of "
-            f"these {share(band['right'])} are right.\n"
-        )
+        parts.append(abstaining(result["abstaining"]) + "\n")
     return "\n".join(filter(None, parts))
+
+
+def published(names, value, of=None):
+    """In the column of the measure that it is of, the first by default."""
+    column = names.index(of) if of else 0
+    return [f"{100 * value:.2f} %" if index == column else "" for index in range(len(names))]
 
 
 def seeds(by_share):

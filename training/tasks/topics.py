@@ -130,7 +130,8 @@ def train(task, folder, root):
         "training": {"data": task.data, "data_sha256": list(task.data_sha256), "rows": result["rows"]},
         "metrics": {"test": {name: values[0] for name, values in result["ours"].items()}},
     }
-    text = card.of(manifest, model, result, task.about, "one of the topics above, or none below the band")
+    gives = f"one of {', '.join(labels)}; or none, below the band"
+    text = card.of(manifest, model, result, task.about, gives, f"\n{card.abstaining(result['abstaining'])}\n")
     return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
 
 
