@@ -196,8 +196,13 @@ fn diff_tells_what_flips_and_what_differs() {
 fn diff_of_bundles_with_other_labels_compares_what_both_know() {
     let output = run(&["model", "diff", SPAM, USER_RISK, "--input", "-"], &rows(0.5));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("not compared, only A knows: "), "{text}");
+    let text = str::from_utf8(&output.stdout).unwrap();
+    assert!(text.contains("not compared, only A knows: ") && !text.contains("right by both"), "{text}");
+    assert!(stderr(&output).contains("no label in common"), "{}", stderr(&output));
+    let output = run(&["model", "diff", SPAM, USER_RISK, "--input", "-", "--json"], &rows(0.5));
+    let comparison = &json_of(&output)["comparison"];
+    assert_eq!((&comparison["no_common_label"], &comparison["truths"]), (&json!(true), &Value::Null));
+    assert_eq!(comparison["truths_not_compared"], json!(rows(0.5).len()));
     let output = run(&["model", "diff", SPAM, "docs", "--input", "-"], &[]);
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
 }
@@ -207,6 +212,19 @@ fn inspect_tells_all_of_a_bundle() {
     let output = run(&["model", "inspect", SPAM, "--json"], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM);
+    let output = run(&[&diff[..], &["--flips-max", "1"]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no message to compare"));
+}
+
+#[test]
+fn diff_tells_how_far_probabilities_moved() {
+    let output = run(&["model", "diff", SPAM, "models/spam-sms", "--input", "-", "--json"], &rows(0.5));
+    let comparison = &json_of(&output)["comparison"];
+    let farthest = &comparison["moves"][0];
+    let [a, b] = ["a", "b"].map(|side| farthest[side]["probability"].as_f64().unwrap());
+    let (distance, most) = ((a - b).abs(), comparison["moved"]["max"].as_f64().unwrap());
+    assert!(distance > 0.01 && (most - distance).abs() <= distance * 1e-3, "{most}: {farthest}");
     let (found, manifest) = (json_of(&output), fs::read(folder.join("manifest.json")).unwrap());
     assert_eq!(found["sha256"], json!(Digest::of(&manifest)));
     assert_eq!(found["manifest"], read(folder.join("manifest.json")));
