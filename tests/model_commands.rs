@@ -184,7 +184,7 @@ fn diff_tells_what_flips_and_what_differs() {
     assert_eq!((&comparison["truths"]["worse"], &comparison["truths"]["better"]), (&comparison["flips"], &json!(0)));
     let at = |difference: &Value| difference["at"].as_str().unwrap().to_owned();
     let differ: Vec<_> = found["manifests"].as_array().unwrap().iter().map(at).collect();
-    assert_eq!(differ, ["decision.threshold", "files.golden.json"]);
+    assert_eq!(differ, ["/decision/threshold", "/files/golden.json"]);
     let truth = comparison["slices"].as_array().unwrap().iter().find(|slice| slice["name"] == "spam").unwrap();
     assert_eq!((&truth["messages"], &truth["flips"]), (&json!(spam), &comparison["flips"]));
     let output = run(&[&diff[..], &["--flips-max", "0"]].concat(), &rows);
