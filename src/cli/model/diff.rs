@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     fault::Exit,
     model::Bundle,
+    records::Kind,
 };
 
 /// Differences of manifests that are told; all are in the JSON.
@@ -112,14 +113,16 @@ impl Args {
             }
             Some(_) => return Ok(exit),
         }
-    }
         Ok(Exit::Failed)
+    }
 
     fn compare(&self, source: &Source, [a, b]: [&Arc<Bundle>; 2], bad: &mut BadLines) -> anyhow::Result<Comparison> {
         let (labels_a, labels_b) = (a.policy().labels(), b.policy().labels());
         let of = |bundle: &Arc<Bundle>| bundle.transformer().contract().user_names().to_vec();
         let (labels, users) = (union(labels_a, labels_b), union(&of(a), &of(b)));
-        let mut reader = Reader::open(source, labels, users.clone())?;
+        let kinds = [a, b].map(|bundle| bundle.policy().kind());
+        let kind = kinds.into_iter().find(|kind| *kind == Kind::Multilabel).unwrap_or(kinds[0]);
+        let mut reader = Reader::open(source, labels, kind, users.clone())?;
         let (mut judge_a, mut judge_b) = (Judge::new(Arc::clone(a), &users)?, Judge::new(Arc::clone(b), &users)?);
         let mut comparison = Comparison::new(labels_a, labels_b, self.moves.into());
         let (mut cases, mut progress) = (Vec::new(), Progress::new(self.progress));
@@ -179,11 +182,11 @@ impl Report {
                 truths.messages, truths.better, truths.worse, truths.right, truths.wrong
             );
         }
-        for part in [self.actions(), self.labels(), self.slices(), self.moves(), self.manifests()] {
-            text.push_str(&part);
-        }
         if self.comparison.truths_not_compared > 0 {
             let _ = writeln!(text, "{} more with labels that not both know", self.comparison.truths_not_compared);
+        }
+        for part in [self.actions(), self.labels(), self.slices(), self.moves(), self.manifests()] {
+            text.push_str(&part);
         }
         text
     }

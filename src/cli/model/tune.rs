@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::{
-    classify::{Case, Judge, Judgement, Reader, Source},
+    classify::{Judge, Reader, Source},
     cli::{
         classify::{BadLines, HowArg, Progress, load},
         output::print,
@@ -19,7 +19,6 @@ use crate::{
     failure::Failure,
     fault::Exit,
     model::{Bundle, Digest},
-    records::Kind,
     tuning::{self, Data, Found, LabelFound, Options, Samples, Subject},
 };
 
@@ -140,24 +139,24 @@ impl Args {
 
     /// What the bundle says of each message with labels, and how many have none.
     fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<(Samples, u64)> {
-        let (labels, kind) = (bundle.policy().labels(), bundle.policy().kind());
+        let labels = bundle.policy().labels();
         let users = bundle.transformer().contract().user_names();
         let mut reader = Reader::open(source, labels.to_vec(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
-        let subject = Labelled { source, labels, kind, calibrated: bundle.manifest().calibration != Method::None };
+        let calibrated = bundle.manifest().calibration != Method::None;
         let (mut samples, mut unlabelled) = (Samples::new(labels.len(), self.seed), 0);
-        let (mut cases, mut progress, mut unknown) = (Vec::new(), Progress::new(self.progress), None);
+        let (mut cases, mut progress, mut wrong) = (Vec::new(), Progress::new(self.progress), None);
         loop {
             reader.read(&mut cases, |line| {
-                if line.unknown_label && unknown.is_none() {
-                    unknown = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
+                if line.bad_labels && wrong.is_none() {
+                    wrong = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
                 } else {
                     bad.tell(line);
                 }
             })?;
-            if let Some(unknown) = unknown {
+            if let Some(wrong) = wrong {
                 // Without these messages the others would be tuned for another mixture.
-                anyhow::bail!(unknown);
+                anyhow::bail!(wrong);
             }
             if cases.is_empty() {
                 break;
@@ -166,41 +165,18 @@ impl Args {
             for (index, case) in cases.iter().enumerate() {
                 match &case.truth {
                     None => unlabelled += 1,
-                    Some(truth) => subject.add(case, truth, &judge.judgement(index), &mut samples)?,
+                    Some(truth) => {
+                        let judgement = judge.judgement(index);
+                        let has: Vec<bool> = labels.iter().map(|label| truth.contains(label)).collect();
+                        let before = calibrated.then_some(&judgement.uncalibrated[..]);
+                        samples.add(&has, judgement.probabilities, before);
+                    }
                 }
             }
             progress.add(cases.len());
         }
         progress.finish();
         Ok((samples, unlabelled))
-    }
-}
-
-/// How truths are read into samples.
-struct Labelled<'a> {
-    source: &'a Source,
-    labels: &'a [String],
-    kind: Kind,
-    /// Whether there is a difference before calibration.
-    calibrated: bool,
-}
-
-impl Labelled<'_> {
-    fn add(
-        &self,
-        case: &Case,
-        truth: &[String],
-        judgement: &Judgement<'_>,
-        samples: &mut Samples,
-    ) -> anyhow::Result<()> {
-        let has: Vec<bool> = self.labels.iter().map(|label| truth.contains(label)).collect();
-        let count = has.iter().filter(|has| **has).count();
-        if self.kind != Kind::Multilabel && count != 1 {
-            let (name, line, kind) = (self.source.name(), case.line, format!("{:?}", self.kind).to_uppercase());
-            anyhow::bail!("{name}:{line}: {count} labels; a message of a {kind} model has one");
-        }
-        samples.add(&has, judgement.probabilities, self.calibrated.then_some(&judgement.uncalibrated[..]));
-        Ok(())
     }
 }
 
