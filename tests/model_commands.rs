@@ -106,6 +106,9 @@ fn tune_writes_a_page_that_fetches_nothing_and_holds_no_text() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let (table, page) = (String::from_utf8(output.stdout).unwrap(), fs::read_to_string(page).unwrap());
     assert!(table.contains("THRESHOLD") && table.contains("\"decision\": {"), "{table}");
+    for told in [&table, &page] {
+        assert!(told.contains("golden.json holds the labels") && told.contains("assize model package --decision"));
+    }
     let digest = Digest::of(&fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM).join("manifest.json")).unwrap());
     assert!(page.starts_with("<!doctype html>") && page.contains(&digest.to_string()));
     assert!(page.contains("a message is called spam: of 100 messages so called"));
@@ -157,6 +160,20 @@ fn tune_warns_of_few_messages_and_of_a_precision_out_of_reach() {
 }
 
 #[test]
+fn tune_warns_of_messages_that_the_model_learnt_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("learnt.ndjson");
+    let rows: String = rows(0.5).iter().map(|row| format!("{row}\n")).collect();
+    fs::write(&file, &rows).unwrap();
+    let (_kept, bundle) = copy(|manifest| manifest["training"]["data_sha256"] = json!([Digest::of(rows.as_bytes())]));
+    let [bundle, file] = [&bundle, &file].map(|path| path.to_str().unwrap());
+    let output = run(&["model", "tune", "--bundle", bundle, "--labels", file, "--resamples", "0", "--json"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(json_of(&output)["data"]["trained_on"], json!(true));
+    assert!(stderr(&output).contains("warning: the model learnt from this very file"), "{}", stderr(&output));
+}
+
+#[test]
 fn diff_of_a_bundle_with_itself_is_nothing() {
     let output = run(&["model", "diff", SPAM, SPAM, "--input", "-", "--json", "--flips-max", "0"], &rows(0.5));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -190,6 +207,19 @@ fn diff_tells_what_flips_and_what_differs() {
     let output = run(&[&diff[..], &["--flips-max", "0"]].concat(), &rows);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("--flips-max allows 0"));
+    let output = run(&[&diff[..], &["--flips-max", "1"]].concat(), &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no message to compare"));
+}
+
+#[test]
+fn diff_tells_how_far_probabilities_moved() {
+    let output = run(&["model", "diff", SPAM, "models/spam-sms", "--input", "-", "--json"], &rows(0.5));
+    let comparison = &json_of(&output)["comparison"];
+    let farthest = &comparison["moves"][0];
+    let [a, b] = ["a", "b"].map(|side| farthest[side]["probability"].as_f64().unwrap());
+    let (distance, most) = ((a - b).abs(), comparison["moved"]["max"].as_f64().unwrap());
+    assert!(distance > 0.01 && (most - distance).abs() <= distance * 1e-3, "{most}: {farthest}");
 }
 
 #[test]
@@ -212,19 +242,6 @@ fn inspect_tells_all_of_a_bundle() {
     let output = run(&["model", "inspect", SPAM, "--json"], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(SPAM);
-    let output = run(&[&diff[..], &["--flips-max", "1"]].concat(), &[]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("no message to compare"));
-}
-
-#[test]
-fn diff_tells_how_far_probabilities_moved() {
-    let output = run(&["model", "diff", SPAM, "models/spam-sms", "--input", "-", "--json"], &rows(0.5));
-    let comparison = &json_of(&output)["comparison"];
-    let farthest = &comparison["moves"][0];
-    let [a, b] = ["a", "b"].map(|side| farthest[side]["probability"].as_f64().unwrap());
-    let (distance, most) = ((a - b).abs(), comparison["moved"]["max"].as_f64().unwrap());
-    assert!(distance > 0.01 && (most - distance).abs() <= distance * 1e-3, "{most}: {farthest}");
     let (found, manifest) = (json_of(&output), fs::read(folder.join("manifest.json")).unwrap());
     assert_eq!(found["sha256"], json!(Digest::of(&manifest)));
     assert_eq!(found["manifest"], read(folder.join("manifest.json")));
@@ -298,6 +315,25 @@ fn package_leaves_nothing_of_what_is_refused() {
     let force = ["model", "package", "--manifest", &draft, "--force", "--out", other.path().to_str().unwrap()];
     let output = run(&force, &[]);
     assert!(stderr(&output).contains("is no bundle") && other.path().exists(), "{}", stderr(&output));
+}
+
+#[test]
+fn tune_reads_a_pipe_once_and_refuses_bands_the_wrong_way_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.ndjson");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let rows: String = rows(0.5).iter().map(|row| format!("{row}\n")).collect();
+    let to = pipe.clone();
+    let writer = std::thread::spawn(move || fs::write(to, rows).unwrap());
+    let tune = ["model", "tune", "--bundle", SPAM, "--labels", pipe.to_str().unwrap(), "--resamples", "0", "--json"];
+    let output = assize(&tune).timeout(std::time::Duration::from_secs(60)).output().unwrap();
+    writer.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(json_of(&output)["data"]["sha256"], Value::Null);
+    let bands = ["--review-precision", "0.95", "--block-precision", "0.95"];
+    let output = run(&[&TUNE[..], &bands].concat(), &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is not below --block-precision 0.95"), "{}", stderr(&output));
 }
 
 #[test]
