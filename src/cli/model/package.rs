@@ -94,10 +94,14 @@ impl Args {
             ensure!(files.len() < FILES_MAX, "a bundle has at most {FILES_MAX} files");
             let to = draft.join(&name);
             copy(&from, &to)?;
+            let mut digest = digest_of(&to)?;
+            let due = named.get(&name).filter(|_| from == self.beside().join(&name));
+            let as_named = due.is_none_or(|due| *due == json!(digest));
+            ensure!(as_named, "{} is not the file that the manifest names by its digest", from.display());
             if let Some(policy) = policy.as_ref().filter(|_| name == GOLDEN) {
                 decided::relabel(&to, policy)?;
+                digest = digest_of(&to)?;
             }
-            let digest = fs::File::open(&to).and_then(|file| Digest::of_reader(io::BufReader::new(file)))?;
             ensure!(files.insert(name.clone(), json!(digest)).is_none(), "{name} is given twice");
         }
         manifest["files"] = Value::Object(files);
@@ -117,9 +121,13 @@ impl Args {
         Ok(manifest)
     }
 
+    fn beside(&self) -> &Path {
+        self.manifest.parent().unwrap_or(Path::new(""))
+    }
+
     /// The files of the bundle by their names in it; `named` are those of the bundle that the manifest is taken from.
     fn files(&self, manifest: &Value, named: &Value) -> anyhow::Result<Vec<(String, PathBuf)>> {
-        let beside = self.manifest.parent().unwrap_or(Path::new(""));
+        let beside = self.beside();
         let graph = self.onnx.clone().unwrap_or_else(|| beside.join(GRAPH));
         let golden = beside.join(GOLDEN);
         if !golden.exists() {
@@ -189,6 +197,10 @@ fn ensure_free(out: &Path, force: bool) -> anyhow::Result<()> {
     ensure!(force, "{shown} is there already; --force replaces it");
     ensure!(out.join(MANIFEST).is_file(), "{shown} is no bundle; --force replaces only bundles");
     Ok(())
+}
+
+fn digest_of(file: &Path) -> anyhow::Result<Digest> {
+    Ok(fs::File::open(file).and_then(|file| Digest::of_reader(io::BufReader::new(file)))?)
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
