@@ -22,6 +22,8 @@ const ROW_BYTES_MAX: usize = 16 << 20;
 /// Read at once, so a row may be larger by this much before it is noticed.
 const READ_BYTES: usize = 256 << 10;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -95,9 +97,14 @@ impl Rows {
                 *line += 1;
                 match source.read_until(b'\n', buffer) {
                     Ok(0) => return None,
-                    Ok(_) if buffer.trim_ascii().is_empty() => {}
-                    Ok(_) => return Some(json_row(*line, buffer)),
+                    Ok(_) => {}
                     Err(error) => return Some(Err(BadRow::Read(error))),
+                }
+                // As some editors write it before the first line; tables lose theirs in the csv crate.
+                let mark = buffer.strip_prefix(BYTE_ORDER_MARK).filter(|_| *line == 1);
+                let text = mark.unwrap_or(buffer);
+                if !text.trim_ascii().is_empty() {
+                    return Some(json_row(*line, text));
                 }
             },
             Self::Table { source, limit, header, record } => {
@@ -274,6 +281,13 @@ mod tests {
         let second = Row { language: Some("fr".into()), ..row(8, "c") };
         assert_eq!(rows(csv, Format::Csv), [Ok((2, first)), Ok((4, second))]);
         assert_eq!(rows(b"user_id\ttext\n7\t123\n", Format::Tsv), [Ok((2, row(7, "123")))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_row() {
+        let ndjson = "\u{feff}{\"user_id\":7,\"text\":\"a\"}\n".as_bytes();
+        assert_eq!(rows(ndjson, Format::Ndjson), [Ok((1, row(7, "a")))]);
+        assert_eq!(rows("\u{feff}user_id,text\n7,a\n".as_bytes(), Format::Csv), [Ok((2, row(7, "a")))]);
     }
 
     #[test]

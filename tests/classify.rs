@@ -36,10 +36,10 @@ fn goldens(bundle: &str) -> (Vec<Value>, Vec<f64>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(bundle);
     let (manifest, goldens) = (json_of(folder.join("manifest.json")), json_of(folder.join("golden.json")));
     let labels = manifest["labels"].as_array().unwrap();
-    let positive = labels.iter().position(|label| *label == manifest["positive"]).unwrap();
+    let positive = labels.iter().position(|label| *label == manifest["decision"]["positive"]).unwrap();
     let row = |golden: &Value| {
         let probability = golden["probabilities"][positive].as_f64().unwrap();
-        let said = probability >= manifest["threshold"].as_f64().unwrap();
+        let said = probability >= manifest["decision"]["threshold"].as_f64().unwrap();
         let label = &labels[if said { positive } else { 1 - positive }];
         let user = golden.get("user").cloned().unwrap_or_else(|| json!({}));
         (json!({"text": golden["text"], "user": user, "label": label}), probability)

@@ -218,6 +218,55 @@ mod check {
         assert_eq!(check(&folder, &[&["--current", "b.ndjson"], &floors[..]].concat()).status.code(), Some(0));
     }
 
+    /// The same of another task, whose name would colour the terminal.
+    fn of_task(task: &str, mut prediction: Value) -> Value {
+        prediction["tasks"][0]["task"] = json!(task);
+        prediction
+    }
+
+    #[test]
+    fn a_task_of_one_file_alone_is_told() {
+        let folder = folder();
+        let reference =
+            (0..2_000).flat_map(|index| [prediction(index, 13), of_task("to\u{1b}[31mxic", prediction(index, 13))]);
+        write(&folder, "a.ndjson", reference);
+        let current =
+            |spam| (0..1_000).flat_map(move |index| [prediction(index, spam), of_task("new", prediction(index, spam))]);
+        write(&folder, "same.ndjson", current(13));
+        write(&folder, "other.ndjson", current(43));
+        for (file, exit) in [("same.ndjson", 2), ("other.ndjson", 1)] {
+            let output = check(&folder, &["--current", file, "--json"]);
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(exit), "{told}");
+            assert!(told.contains("task to?[31mxic (live) was not compared: too few values on one side"), "{told}");
+            assert!(told.contains("task new (live) was not compared: the reference has no such task"), "{told}");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let not_compared = &report["tasks_not_compared"];
+            assert_eq!((&not_compared[0]["why"], &not_compared[1]["task"]), (&json!("too_few"), &json!("new")));
+            let text = check(&folder, &["--current", file]);
+            assert!(!text.stdout.contains(&0x1b) && !text.stderr.contains(&0x1b));
+        }
+        // What only the current file has, is no fault of it.
+        write(&folder, "a.ndjson", (0..2_000).map(|index| prediction(index, 13)));
+        assert_eq!(check(&folder, &["--current", "same.ndjson"]).status.code(), Some(0));
+    }
+
+    #[test]
+    fn a_reference_that_cannot_be_read_twice_is_refused() {
+        let folder = folder();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for reference in ["-", "pipe", "."] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_assize"));
+            command.current_dir(folder.path()).args(["drift", "check", "--reference", reference]);
+            command.args(["--current", "a.ndjson"]).timeout(std::time::Duration::from_secs(20));
+            let output = command.output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{reference}: {told}");
+            assert!(told.contains("the reference is read twice; give a file"), "{reference}: {told}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_compared_is_wrong_use() {
         let folder = folder();
@@ -239,5 +288,7 @@ mod check {
         assert_eq!(check(&folder, &["--current", "other.ndjson"]).status.code(), Some(2));
         assert_eq!(check(&folder, &["--current", "absent.ndjson"]).status.code(), Some(1));
         assert_eq!(check(&folder, &["--current", "few.ndjson", "--alpha", "0"]).status.code(), Some(2));
+        assert_eq!(check(&folder, &["--current", "a.ndjson", "--alpha", "1.5"]).status.code(), Some(2));
+        assert_ne!(check(&folder, &["--current", "a.ndjson", "--alpha", "1"]).status.code(), Some(2));
     }
 }

@@ -8,7 +8,7 @@ use super::BATCH;
 use crate::{
     features::store::user_values,
     intake::{self, Heard},
-    records::Message,
+    records::{Kind, Message},
     rows::{BadRow, Format, Rows, object_or_its_text},
 };
 
@@ -39,7 +39,7 @@ pub struct Case {
     pub heard: Heard,
     /// User features in the order of the names that the [`Reader`] was given; NaN is missing.
     pub user: Vec<f64>,
-    /// The true labels, in the model's names; none where the file has none.
+    /// The true labels, in the model's names, sorted and each once; none where the file has none.
     pub truth: Option<Vec<String>>,
 }
 
@@ -50,19 +50,19 @@ pub struct BadLine {
     pub line: u64,
     /// What is wrong.
     pub problem: String,
-    /// Whether that is a label which the models do not know.
-    pub unknown_label: bool,
+    /// Whether its labels are: the models do not know one, or their kind has another number of them.
+    pub bad_labels: bool,
 }
 
 /// Why a row is no case.
 struct NoCase {
     problem: String,
-    unknown_label: bool,
+    bad_labels: bool,
 }
 
 impl From<String> for NoCase {
     fn from(problem: String) -> Self {
-        Self { problem, unknown_label: false }
+        Self { problem, bad_labels: false }
     }
 }
 
@@ -93,6 +93,7 @@ pub struct Reader {
     rows: Rows,
     label_map: BTreeMap<String, String>,
     labels: Vec<String>,
+    kind: Kind,
     user_names: Vec<String>,
 }
 
@@ -104,14 +105,15 @@ impl Source {
 }
 
 impl Reader {
-    /// Opens `source`. A row whose labels are not among `labels` is bad; `user_names` are the user features to read.
+    /// Opens `source`. A row whose labels are not among `labels` is bad, and so is one with several labels or none where
+    /// `kind` has exactly one; `user_names` are the user features to read.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn open(source: &Source, labels: Vec<String>, user_names: Vec<String>) -> Result<Self, ReadError> {
+    pub fn open(source: &Source, labels: Vec<String>, kind: Kind, user_names: Vec<String>) -> Result<Self, ReadError> {
         let name = source.name();
         match Rows::open(source.file.as_deref(), source.format) {
-            Ok(rows) => Ok(Self { name, rows, label_map: source.label_map.clone(), labels, user_names }),
+            Ok(rows) => Ok(Self { name, rows, label_map: source.label_map.clone(), labels, kind, user_names }),
             Err(source) => Err(ReadError { name, source }),
         }
     }
@@ -127,9 +129,9 @@ impl Reader {
                 None => break,
                 Some(Ok((line, row))) => match self.case(line, row) {
                     Ok(case) => cases.push(case),
-                    Err(NoCase { problem, unknown_label }) => bad(BadLine { line, problem, unknown_label }),
+                    Err(NoCase { problem, bad_labels }) => bad(BadLine { line, problem, bad_labels }),
                 },
-                Some(Err(BadRow::Bad { line, problem })) => bad(BadLine { line, problem, unknown_label: false }),
+                Some(Err(BadRow::Bad { line, problem })) => bad(BadLine { line, problem, bad_labels: false }),
                 Some(Err(BadRow::Read(source))) => return Err(ReadError { name: self.name.clone(), source }),
             }
         }
@@ -170,9 +172,17 @@ impl Reader {
             }
             let known = self.labels.join(", ");
             let problem = format!("label {label:?} is none of {known}; --label-map {label}=NAME renames it");
-            Err(NoCase { problem, unknown_label: true })
+            Err(NoCase { problem, bad_labels: true })
         };
-        given.into_iter().map(named).collect::<Result<_, _>>().map(Some)
+        let mut truth: Vec<_> = given.into_iter().map(named).collect::<Result<_, _>>()?;
+        truth.sort_unstable();
+        truth.dedup();
+        if self.kind != Kind::Multilabel && truth.len() != 1 {
+            let (count, kind) = (truth.len(), format!("{:?}", self.kind).to_uppercase());
+            let problem = format!("{count} labels; a message of a {kind} model has one");
+            return Err(NoCase { problem, bad_labels: true });
+        }
+        Ok(Some(truth))
     }
 }
 
@@ -183,13 +193,13 @@ mod tests {
     use super::*;
 
     /// Truth by line, and the problems.
-    fn read(text: &str, format: Format) -> (Vec<Case>, Vec<String>) {
+    fn read(text: &str, format: Format, kind: Kind) -> (Vec<Case>, Vec<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let label_map = BTreeMap::from([("ham".into(), "fine".into())]);
         let source = Source { file: Some(file.path().to_owned()), format, label_map };
         let labels = ["fine", "spam"].map(str::to_owned).to_vec();
-        let mut reader = Reader::open(&source, labels, vec!["karma".into()]).unwrap();
+        let mut reader = Reader::open(&source, labels, kind, vec!["karma".into()]).unwrap();
         let (mut cases, mut problems) = (Vec::new(), Vec::new());
         reader.read(&mut cases, |bad| problems.push(format!("{}: {}", bad.line, bad.problem))).unwrap();
         (cases, problems)
@@ -199,17 +209,28 @@ mod tests {
     fn labels_are_told_by_the_models_names() {
         let text = "{\"text\":\"a\",\"label\":\"ham\"}\n{\"text\":\"b\",\"labels\":[\"spam\",\"fine\"]}\n\
                     {\"text\":\"c\",\"labels\":[]}\n{\"text\":\"d\",\"other\":1}\n";
-        let (cases, problems) = read(text, Format::Ndjson);
+        let (cases, problems) = read(text, Format::Ndjson, Kind::Multilabel);
         let truth: Vec<_> = cases.into_iter().map(|case| case.truth).collect();
         let some = |labels: &[&str]| Some(labels.iter().map(|&label| label.to_owned()).collect::<Vec<_>>());
-        assert_eq!(truth, [some(&["fine"]), some(&["spam", "fine"]), some(&[]), None]);
+        assert_eq!(truth, [some(&["fine"]), some(&["fine", "spam"]), some(&[]), None]);
         assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_label_counts_once_and_one_of_two_labels_is_right() {
+        let text = "{\"text\":\"a\",\"labels\":[\"spam\",\"spam\"]}\n{\"text\":\"b\",\"labels\":[\"spam\",\"ham\"]}\n\
+                    {\"text\":\"c\",\"labels\":[]}\n{\"text\":\"d\"}\n";
+        let (cases, problems) = read(text, Format::Ndjson, Kind::Binary);
+        let truth: Vec<_> = cases.into_iter().map(|case| (case.line, case.truth)).collect();
+        assert_eq!(truth, [(1, Some(vec!["spam".to_owned()])), (4, None)]);
+        let says = |line, count| format!("{line}: {count} labels; a message of a BINARY model has one");
+        assert_eq!(problems, [says(2, 2), says(3, 0)]);
     }
 
     #[test]
     fn a_table_has_labels_and_user_features_in_its_cells() {
         let text = "text,label,user\nhello,ham|spam,\"{\"\"karma\"\": 3}\"\nagain,,\n";
-        let (cases, problems) = read(text, Format::Csv);
+        let (cases, problems) = read(text, Format::Csv, Kind::Multilabel);
         assert_eq!(cases[0].truth, Some(vec!["fine".to_owned(), "spam".to_owned()]), "{problems:?}");
         assert_eq!((cases[0].line, cases[0].user[0]), (2, 3.0));
         assert_eq!(cases[1].truth, None);
@@ -220,7 +241,7 @@ mod tests {
     fn bad_lines_are_told_and_the_others_read() {
         let text = "{\"text\":\"\"}\nnonsense\n{\"text\":\"a\",\"label\":\"eggs\"}\n\
                     {\"text\":\"a\",\"user\":{\"karma\":\"high\"}}\n{\"text\":\"good\"}\n";
-        let (cases, problems) = read(text, Format::Ndjson);
+        let (cases, problems) = read(text, Format::Ndjson, Kind::Multilabel);
         assert_eq!(cases.iter().map(|case| case.line).collect::<Vec<_>>(), [5]);
         assert_eq!(problems.len(), 4);
         assert!(problems[0].starts_with("1: EMPTY_TEXT"), "{problems:?}");

@@ -256,7 +256,7 @@ impl Args {
     fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<()> {
         let labels = bundle.policy().labels();
         let users = bundle.transformer().contract().user_names();
-        let mut reader = Reader::open(source, labels.to_vec(), users.to_vec())?;
+        let mut reader = Reader::open(source, labels.to_vec(), bundle.policy().kind(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
         let (mut marks, mut actions) = (Marks::new(labels), BTreeMap::new());
         let (mut cases, mut output) = (Vec::new(), buffered());

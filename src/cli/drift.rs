@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{classify::load, output::print, table::table};
+use super::{
+    classify::load,
+    output::{plain, print},
+    table::table,
+};
 use crate::{
     drift::{
         Finding, Floors, Kind, Rule, Statistic,
-        check::{self, CheckError, Files, Names, Report, TaskReport},
+        check::{self, CheckError, Files, Names, NotCompared, Report, TaskReport, Why},
     },
     failure::Failure,
     fault::Exit,
@@ -46,7 +50,7 @@ struct Check {
     #[arg(long)]
     json: bool,
     /// Of what is called moved, the share that may be chance.
-    #[arg(long, value_name = "SHARE", default_value_t = Rule::default().alpha, value_parser = positive)]
+    #[arg(long, value_name = "SHARE", default_value_t = Rule::default().alpha, value_parser = share)]
     alpha: f64,
     /// Values that it takes on either side to say anything.
     #[arg(long, value_name = "N", default_value_t = Rule::default().values_min)]
@@ -86,14 +90,20 @@ Examples:
   assize watch predictions --from -1h --until-end --format ndjson | assize drift check --reference week.ndjson --current -
   assize drift check --reference a.ndjson --current b.ndjson --json | jq '.tasks[].verdict.findings[] | select(.moved)'
 
-The table goes to stdout, bad lines to stderr; they are passed over. Memory is bounded, whatever the length of the files.
+The table goes to stdout, bad lines and tasks that are not compared to stderr; they are passed over. Memory is \
+bounded, whatever the length of the files.
 
 Exit codes: 0 no drift; 1 drift, or a file cannot be read; 2 wrong use, which is also a file without predictions to \
-compare, or fewer than --values-min everywhere; 65 the bundle is refused.";
+compare, or, without drift elsewhere, a task of the reference with fewer than --values-min values; 65 the bundle is \
+refused.";
 
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|&number: &f64| number > 0.0 && number.is_finite());
     number.ok_or_else(|| "give a number above 0".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    positive(text).ok().filter(|share| *share <= 1.0).ok_or_else(|| "give a number above 0, at most 1".into())
 }
 
 impl Args {
@@ -116,26 +126,32 @@ impl Check {
         let report = check::check(&files, &names, &self.rule(), |file, line, problem| {
             told += 1;
             if told <= BAD_LINES_TOLD_MAX {
-                eprintln!("assize: {file}:{line}: {problem}");
+                eprintln!("assize: {file}:{line}: {}", plain(&problem));
             }
         });
         let report = report.map_err(|error| match error {
-            CheckError::Nothing(_) => Failure::new(Exit::Usage, error),
+            CheckError::Nothing(_) | CheckError::NotAFile(_) => Failure::new(Exit::Usage, error),
             CheckError::Read { .. } => Failure::new(Exit::Failed, error),
         })?;
         if report.bad_lines > 0 {
             eprintln!("assize: {} bad lines were passed over", report.bad_lines);
         }
+        for not_compared in &report.tasks_not_compared {
+            eprintln!("assize: {}", says_why(not_compared));
+        }
         match self.json {
             true => print(&(serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n"))?,
             false => print(&text(&report))?,
         }
-        if report.too_few {
+        if report.drifted {
+            return Ok(Exit::Failed);
+        }
+        if report.tasks_not_compared.iter().any(|task| task.why == Why::TooFew) {
             let problem =
                 format!("fewer than {} values on one side; give more, or a lower --values-min", self.values_min);
             return Err(Failure::new(Exit::Usage, anyhow::Error::msg(problem)));
         }
-        Ok(if report.drifted { Exit::Failed } else { Exit::Done })
+        Ok(Exit::Done)
     }
 
     fn rule(&self) -> Rule {
@@ -157,6 +173,14 @@ fn names(folder: &Path) -> Result<Names, Failure> {
     })
 }
 
+fn says_why(NotCompared { task, arm, why }: &NotCompared) -> String {
+    let why = match why {
+        Why::TooFew => "too few values on one side",
+        Why::NoReference => "the reference has no such task",
+    };
+    format!("task {} ({}) was not compared: {why}", plain(task), plain(arm))
+}
+
 fn text(report: &Report) -> String {
     report.tasks.iter().map(task).collect::<Vec<_>>().join("\n")
 }
@@ -169,6 +193,7 @@ fn task(report: &TaskReport) -> String {
         (false, 0) => "no drift".to_owned(),
         (false, moved) => format!("drift: {moved} of {} moved", verdict.findings.len()),
     };
+    let (task, arm) = (plain(task), plain(arm));
     let mut text = format!("{task} ({arm}): {says}; {rows_before} predictions before, {rows_after} after\n");
     if *rows_unlike > 0 {
         text.push_str(&format!("{rows_unlike} of another feature contract or model were not compared\n"));
@@ -195,7 +220,7 @@ fn row(finding: &Finding) -> [String; 11] {
         of.push_str(&format!(", missing {:.1}% {:.1}%", 100.0 * what.missing_before, 100.0 * what.missing_after));
     }
     [
-        finding.name.clone(),
+        plain(&finding.name),
         match (finding.too_few, finding.moved) {
             (true, _) => "too few",
             (false, true) => "moved",
@@ -210,7 +235,6 @@ fn row(finding: &Finding) -> [String; 11] {
         least.map_or_else(|| "-".into(), |q_value| format!("{q_value:.1e}")),
         number(what.before),
         number(what.after),
-        // A category is a name out of the file: no control character reaches the terminal.
-        of.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect(),
+        plain(&of),
     ]
 }

@@ -33,3 +33,8 @@ pub(super) fn reader_left(error: &anyhow::Error) -> bool {
     };
     error.chain().any(|cause| kind(cause) == Some(ErrorKind::BrokenPipe))
 }
+
+/// A name out of a file, for the terminal: without control characters.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}

@@ -1,17 +1,14 @@
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{
-    SliceReport,
+    SliceReport, Spread,
     slices::{Slice, Slices},
+    spread::Moved,
 };
 use crate::{
     classify::{Case, Judgement},
     records::Action,
 };
-
-/// Differences of probabilities are counted in millionths.
-const UNITS: f64 = 1e6;
 
 /// Two bundles, message by message.
 #[derive(Debug)]
@@ -23,6 +20,7 @@ pub struct Comparison {
     /// By the action of A, then of B.
     actions: [[u64; 3]; 3],
     truths: Truths,
+    truths_not_compared: u64,
     slices: Slices,
     moves: Vec<Move>,
     moves_max: usize,
@@ -40,15 +38,6 @@ struct Common {
     gained: u64,
     lost: u64,
     moved: Moved,
-}
-
-/// How far probabilities moved.
-#[derive(Debug)]
-struct Moved {
-    /// Absolute.
-    distances: Histogram<u64>,
-    /// With their sign.
-    sum: f64,
 }
 
 /// What one bundle says of a message.
@@ -79,10 +68,10 @@ pub struct Move {
     pub truth: Option<Vec<String>>,
 }
 
-/// Messages with labels.
+/// Messages with labels that both know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Truths {
-    /// Messages with labels.
+    /// Messages with labels that both know.
     pub messages: u64,
     /// Right by both.
     pub right: u64,
@@ -92,23 +81,6 @@ pub struct Truths {
     pub better: u64,
     /// Right by A, wrong by B.
     pub worse: u64,
-}
-
-/// How far probabilities moved, 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    /// Mean of B minus A, with its sign.
-    pub mean_signed: f64,
-    /// Of the distances.
-    pub mean: f64,
-    /// Half of the messages moved no further.
-    pub p50: f64,
-    /// 90 of 100.
-    pub p90: f64,
-    /// 99 of 100.
-    pub p99: f64,
-    /// The farthest.
-    pub max: f64,
 }
 
 /// A label that both know.
@@ -145,10 +117,14 @@ pub struct ComparisonReport {
     pub actions: [[u64; 3]; 3],
     /// Labels that both know.
     pub labels: Vec<LabelMoves>,
+    /// There are none: only actions are compared.
+    pub no_common_label: bool,
     /// How far the label that moved most did.
     pub moved: Option<Spread>,
-    /// None where no message has labels.
+    /// None where no message has labels that both know.
     pub truths: Option<Truths>,
+    /// Messages with labels that not both know: they are neither right nor wrong here.
+    pub truths_not_compared: u64,
     /// By language, text length and true label.
     pub slices: Vec<SliceReport>,
     /// The farthest first.
@@ -170,6 +146,7 @@ impl Comparison {
             label_flips: 0,
             actions: [[0; 3]; 3],
             truths: Truths::default(),
+            truths_not_compared: 0,
             slices: Slices::default(),
             moves: Vec::new(),
             moves_max,
@@ -219,8 +196,10 @@ impl Comparison {
             label_flips: self.label_flips,
             actions: self.actions,
             labels: self.common.iter().map(Common::report).collect(),
+            no_common_label: self.common.is_empty(),
             moved: self.largest.spread(),
             truths: (self.truths.messages > 0).then_some(self.truths),
+            truths_not_compared: self.truths_not_compared,
             slices: self.slices.report(),
             moves: self.moves.clone(),
         }
@@ -228,7 +207,12 @@ impl Comparison {
 
     /// Whether it became better, or worse.
     fn judge(&mut self, case: &Case, a: &Judgement<'_>, b: &Judgement<'_>) -> [bool; 2] {
-        let Some(truth) = &case.truth else { return [false; 2] };
+        // Of what none or only one of them knows, neither can be right or wrong.
+        let known = |truth: &&Vec<String>| truth.iter().all(|label| self.common().any(|common| common == label));
+        let Some(truth) = case.truth.as_ref().filter(|_| !self.common.is_empty()).filter(known) else {
+            self.truths_not_compared += u64::from(case.truth.is_some());
+            return [false; 2];
+        };
         let right = |judgement: &Judgement<'_>| {
             let as_is = |common: &Common| truth.contains(&common.label) == says(judgement, &common.label);
             self.common.iter().all(as_is)
@@ -292,32 +276,6 @@ impl Common {
     fn report(&self) -> LabelMoves {
         let (label, [said_a, said_b]) = (self.label.clone(), self.said);
         LabelMoves { label, said_a, said_b, gained: self.gained, lost: self.lost, moved: self.moved.spread() }
-    }
-}
-
-impl Moved {
-    fn new() -> Self {
-        // Grows to what it holds: differences are at most 1,000,000 millionths.
-        #[allow(clippy::expect_used)] // Three digits are in 0..=5.
-        Self { distances: Histogram::new(3).expect("three digits are allowed"), sum: 0.0 }
-    }
-
-    fn add(&mut self, difference: f32) {
-        let difference = f64::from(difference);
-        self.sum += difference;
-        self.distances.saturating_record((difference.abs() * UNITS).round() as u64);
-    }
-
-    fn spread(&self) -> Option<Spread> {
-        let quantile = |share| self.distances.value_at_quantile(share) as f64 / UNITS;
-        (!self.distances.is_empty()).then(|| Spread {
-            mean_signed: self.sum / self.distances.len() as f64,
-            mean: self.distances.mean() / UNITS,
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p99: quantile(0.99),
-            max: self.distances.max() as f64 / UNITS,
-        })
     }
 }
 

@@ -12,7 +12,9 @@
 mod comparison;
 mod manifests;
 mod slices;
+mod spread;
 
-pub use comparison::{Comparison, ComparisonReport, LabelMoves, Move, Said, Spread, Truths};
+pub use comparison::{Comparison, ComparisonReport, LabelMoves, Move, Said, Truths};
 pub use manifests::{Difference, differences};
 pub use slices::{Slice, SliceReport};
+pub use spread::Spread;

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{LabelFound, Subject};
-use crate::{decision::tune::Band, records::Kind};
+use super::{LabelFound, Now, Subject};
+use crate::{
+    decision::tune::{Band, Curve, Suggested},
+    records::Kind,
+};
 
 pub(super) fn applied(subject: &Subject, found: &[LabelFound], abstain_below: Option<f64>) -> Value {
     let now = &subject.now;
@@ -31,6 +34,18 @@ fn binary(subject: &Subject, found: Option<&LabelFound>) -> Value {
         None => (now.review, now.block),
     };
     json!({"positive": positive, "threshold": threshold, "actions": {"review": review, "block": block}})
+}
+
+/// Where actions start: as suggested, and by now where nothing could be. Review starts below block or not at all.
+pub(super) fn kept(suggested: &Suggested, now: &Now, curve: &Curve) -> Suggested {
+    let kept = |band: &Band, now: Option<f64>| Band { at: band.at.or(now.map(|at| curve.at(at))), ..*band };
+    let (mut review, block) = (kept(&suggested.review, now.review), kept(&suggested.block, now.block));
+    if let (Some(lower), Some(upper)) = (review.at, block.at)
+        && lower.threshold >= upper.threshold
+    {
+        review.at = None;
+    }
+    Suggested { review, block }
 }
 
 fn chosen(found: &LabelFound) -> Option<f64> {

@@ -45,7 +45,7 @@ pub struct Found {
     pub labels: Vec<LabelFound>,
     /// `MULTICLASS`: a threshold on "the most probable label is right".
     pub abstain: Option<LabelFound>,
-    /// `MULTICLASS`: what is said of what, at the abstain band that was chosen.
+    /// `MULTICLASS`: what is said of what, at the abstain band of the decision.
     pub confusion: Option<Confusion>,
     /// The manifest's `decision` that applies all choices.
     pub decision: Value,
@@ -76,7 +76,7 @@ pub struct LabelFound {
     pub choice: Option<Choice>,
     /// How firm it is.
     pub intervals: Intervals,
-    /// `BINARY`: where actions start.
+    /// `BINARY`: where actions start: by the precisions asked for, and where these are out of reach, as by now.
     pub bands: Option<Suggested>,
     /// In words.
     pub says: Vec<String>,
@@ -138,7 +138,8 @@ pub fn tune(subject: Subject, samples: &Samples, options: Options) -> Result<Fou
     let multiclass = subject.kind == Kind::Multiclass;
     let abstain = multiclass.then(|| abstain(&subject, samples, &options, &mut warnings));
     let below = abstain.as_ref().and_then(|found| found.choice).map(|choice| choice.at.threshold);
-    let confusion = multiclass.then(|| Confusion::of(subject.labels.len(), samples, below.unwrap_or(0.0)));
+    let silent_below = below.or(subject.now.abstain_below).unwrap_or_default();
+    let confusion = multiclass.then(|| Confusion::of(subject.labels.len(), samples, silent_below));
     let decision = decision::applied(&subject, &labels, below);
     Ok(Found {
         bundle: subject,
@@ -176,18 +177,21 @@ fn label_found(
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> LabelFound {
-    let mut found = one(&subject.labels[label], column, subject.now.thresholds[label], options, warnings);
     // A MULTICLASS model does not decide by the thresholds of its labels.
+    let decides_by = (subject.kind != Kind::Multiclass).then_some("its threshold");
+    let now = subject.now.thresholds[label];
+    let mut found = one(&subject.labels[label], column, now, decides_by, options, warnings);
     if let Some(choice) = &found.choice
-        && subject.kind != Kind::Multiclass
+        && decides_by.is_some()
     {
         found.says.push(words::choice(&found.label, &choice.at));
     }
     if subject.kind == Kind::Binary && found.choice.is_some() {
         let suggested = bands(&found.picture.curve, options.review_precision, options.block_precision);
-        warnings.extend(words::no_bands(&suggested));
-        found.says.extend(words::bands(&found.label, &suggested, found.with + found.without));
-        found.bands = Some(suggested);
+        let kept = decision::kept(&suggested, &subject.now, &found.picture.curve);
+        warnings.extend(words::no_bands(&suggested, &kept, &subject.now));
+        found.says.extend(words::bands(&found.label, &kept, found.with + found.without));
+        found.bands = Some(kept);
     }
     found
 }
@@ -196,32 +200,30 @@ fn abstain(subject: &Subject, samples: &Samples, options: &Options, warnings: &m
     let right =
         samples.said().map(|said| Sample { probability: said.probability, truth: Some(said.label) == said.truth });
     let column = Column { after: right.collect(), before: Vec::new() };
-    let mut found = one(RIGHT, &column, subject.now.abstain_below, options, warnings);
+    let mut found = one(RIGHT, &column, subject.now.abstain_below, Some("the abstain band"), options, warnings);
     found.says.extend(found.choice.map(|choice| words::abstain(&choice.at)));
     found
 }
 
-/// All that is told of a label by its samples alone.
-fn one(label: &str, column: &Column, now: Option<f64>, options: &Options, warnings: &mut Vec<String>) -> LabelFound {
+/// All that is told of a label by its samples alone; `decides_by` is what the threshold is called, if it decides.
+fn one(
+    label: &str,
+    column: &Column,
+    now: Option<f64>,
+    decides_by: Option<&str>,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> LabelFound {
     let curve = Curve::of(&column.after);
     let (with, without) = (curve.positives(), curve.negatives());
     let choice = if without == 0 { None } else { choose(&curve, options.aim) };
     let intervals = choice.map_or_else(Intervals::default, |choice| {
         resample(&column.after, choice.at.threshold, options.aim, options.resampling)
     });
-    match &choice {
-        None => warnings.push(format!("{label}: {with} messages with it, {without} without; its threshold stays")),
-        Some(_) if with.min(without) < SAMPLES_FEW => {
-            warnings
-                .push(format!("{label}: only {with} messages with it, {without} without; that is too few to trust"));
-        }
-        Some(Choice { at, .. }) if at.true_positives + at.false_positives < SAMPLES_FEW => {
-            let caught = at.true_positives + at.false_positives;
-            warnings.push(format!("{label}: only {caught} messages reach the threshold; that is too few to trust"));
-        }
-        Some(_) => {}
-    }
-    warnings.extend(choice.and_then(|choice| words::fell_back(label, &choice, options.aim)));
+    warnings.extend(words::too_few(label, [with, without], choice.as_ref(), decides_by));
+    warnings.extend(
+        choice.filter(|_| decides_by.is_some()).and_then(|choice| words::fell_back(label, &choice, options.aim)),
+    );
     LabelFound {
         label: label.into(),
         with,

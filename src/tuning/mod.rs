@@ -21,7 +21,7 @@ mod tests;
 mod words;
 
 pub use found::{Confusion, Found, LabelFound, Options, Quality, SAMPLES_FEW, Unusable, tune};
-pub use report::{Data, report};
+pub use report::{APPLY, Data, report};
 pub use samples::{SAMPLES_MAX, Samples};
 pub use subject::{Now, Subject};
-pub use words::of_hundred;
+pub use words::{interval_of_threshold, of_hundred};

@@ -16,12 +16,18 @@ use crate::{
 /// With more labels than this their parts are closed at first.
 const LABELS_OPEN_MAX: usize = 3;
 
+/// What it takes to apply a decision.
+pub const APPLY: &str = "\
+Do not paste this into the manifest alone: golden.json holds the labels that the old decision gives, and the bundle would be \
+refused. `assize model package --decision FILE` puts it into the manifest of a draft and gives the golden vectors their new \
+labels; FILE is the object that `assize model tune --json | jq .decision` prints.";
+
 /// The messages that were looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Data {
     /// Where they come from.
     pub name: String,
-    /// Of the file; none of standard input.
+    /// Of the file; none of standard input and of pipes.
     pub sha256: Option<String>,
     /// Whether the bundle names it as what it learnt from.
     pub trained_on: bool,
@@ -52,8 +58,7 @@ pub fn report(found: &Found, data: &Data) -> String {
     body.push(section("confusion", "What is said of what", [confusion(found)]));
     let decision = serde_json::to_string_pretty(&found.decision).unwrap_or_default();
     let decision = Markup::element("pre", &[], [Markup::text(&format!("\"decision\": {decision}"))]);
-    let how = paragraph("In the bundle's manifest.json this applies all that was chosen.");
-    body.push(section("apply", "To apply it", [how, decision]));
+    body.push(section("apply", "To apply it", [paragraph(APPLY), decision]));
     page(&title, body)
 }
 
@@ -125,7 +130,10 @@ fn cells(label: &LabelFound) -> [Markup; 9] {
     [
         plain(&label.with.to_string()),
         plain(&label.without.to_string()),
-        within(&threshold(&at), found.threshold),
+        beneath(
+            &threshold(&at),
+            at.zip(found.threshold).map(|(at, of)| words::interval_of_threshold(of, at.threshold)),
+        ),
         within(&of(&at, |at| at.precision), found.precision),
         within(&of(&at, |at| at.recall), found.recall),
         within(&of(&at, |at| at.f1), found.f1),
@@ -136,9 +144,12 @@ fn cells(label: &LabelFound) -> [Markup; 9] {
 }
 
 fn within(figure: &str, interval: Option<Interval>) -> Markup {
-    let beneath = interval
-        .map(|Interval { low, high }| Markup::element("small", &[], [Markup::text(&format!("{low:.3}..{high:.3}"))]));
-    std::iter::once(Markup::text(figure)).chain(beneath).collect()
+    beneath(figure, interval.map(|Interval { low, high }| format!("{low:.3}..{high:.3}")))
+}
+
+fn beneath(figure: &str, small: Option<String>) -> Markup {
+    let small = small.map(|text| Markup::element("small", &[], [Markup::text(&text)]));
+    std::iter::once(Markup::text(figure)).chain(small).collect()
 }
 
 fn one(id: &str, title: &str, label: &LabelFound, found: &Found, open: bool) -> Markup {

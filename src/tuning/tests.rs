@@ -66,6 +66,38 @@ fn few_messages_and_a_precision_out_of_reach_are_warned_of() {
 }
 
 #[test]
+fn a_band_whose_precision_is_out_of_reach_stays_and_review_lies_below_it_or_is_dropped() {
+    // One that is not spam is the surest of all: no block band at a precision of 1.
+    let mut samples = binary(400);
+    samples.add(&[true, false], &[0.0, 1.0], None);
+    let of = |review: f64, block: f64, options| {
+        let decision = json!({"positive": "spam", "threshold": 0.9, "actions": {"review": review, "block": block}});
+        let found = tune(subject(Kind::Binary, &["fine", "spam"], &decision), &samples, options).unwrap();
+        (found.decision["actions"].clone(), found.warnings.join("\n"), found.labels[0].says.join("\n"))
+    };
+    let block_out_of_reach = Options { block_precision: 1.0, ..OPTIONS };
+    let (actions, warnings, says) = of(0.1, 0.97, block_out_of_reach);
+    assert!(actions["block"] == json!(0.97) && actions["review"].as_f64().unwrap() < 0.97, "{actions}");
+    assert!(
+        warnings.contains("no block band at a precision of 1: no threshold reaches it; it stays at 0.97"),
+        "{warnings}"
+    );
+    assert!(says.contains("Blocked from 0.97 on"), "{says}");
+    // What was found for review is not below what stays for block.
+    let (actions, warnings, says) = of(0.1, 0.2, block_out_of_reach);
+    assert_eq!(actions, json!({"review": null, "block": 0.2}));
+    assert!(warnings.contains("on is dropped, it is not below the block band at 0.2"), "{warnings}");
+    assert!(!says.contains("a person looks"), "{says}");
+    let both_out_of_reach = Options { review_precision: 0.999, ..block_out_of_reach };
+    let (actions, warnings, _) = of(0.1, 0.97, both_out_of_reach);
+    assert_eq!(actions, json!({"review": 0.1, "block": 0.97}));
+    assert!(
+        warnings.contains("no review band at a precision of 0.999: no threshold reaches it; it stays at 0.1"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn each_label_of_a_multilabel_model_has_its_own_threshold_and_one_without_messages_keeps_it() {
     let decision = json!({"thresholds": {"a": 0.5, "b": 0.5, "c": 0.125}, "actions": {"c": "BLOCK"}});
     let mut samples = Samples::new(3, 1);
@@ -100,6 +132,26 @@ fn a_multiclass_model_is_silent_where_it_is_wrong_too_often() {
     let counts = found.confusion.as_ref().unwrap().counts.clone();
     assert_eq!(counts, [[80, 0, 0, 20], [0, 80, 0, 20], [0, 0, 80, 20]]);
     assert!(report(&found, &data()).contains("Below"), "the page says so");
+}
+
+#[test]
+fn a_multiclass_model_that_is_always_right_keeps_its_band_also_in_what_is_told() {
+    let mut samples = Samples::new(3, 1);
+    for message in 0..100_u16 {
+        // c is never there, and every fourth message is below the band.
+        let (label, sure) = (usize::from(message % 2), message % 4 > 1);
+        let mut probabilities = [if sure { 0.1 } else { 0.3 }; 3];
+        probabilities[label] = if sure { 0.8 } else { 0.4 };
+        samples.add(&[0, 1, 2].map(|index| index == label), &probabilities, None);
+    }
+    let subject = subject(Kind::Multiclass, &["a", "b", "c"], &json!({"abstain_below": 0.5, "actions": {}}));
+    let found = tune(subject, &samples, OPTIONS).unwrap();
+    assert_eq!(found.decision["abstain_below"], json!(0.5));
+    assert_eq!(found.confusion.unwrap().counts, [[25, 0, 0, 25], [0, 25, 0, 25], [0, 0, 0, 0]]);
+    let warnings = found.warnings.join("\n");
+    assert!(warnings.contains("right: 100 messages with it, 0 without; the abstain band stays"), "{warnings}");
+    assert!(warnings.contains("c: 0 messages with it, 100 without; nothing can be chosen"), "{warnings}");
+    assert!(!warnings.contains("threshold"), "{warnings}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What figures mean, said in words.
 
-use super::Options;
+use super::{Now, Options, SAMPLES_FEW};
 use crate::{
-    decision::tune::{Aim, At, Band, Choice, Suggested},
+    decision::tune::{Aim, At, Choice, Interval, Suggested},
     records::Kind,
 };
 
@@ -28,6 +28,25 @@ pub(super) fn choice(label: &str, at: &At) -> String {
         of_hundred(precision),
         of_hundred(1.0 - recall)
     )
+}
+
+/// What cannot be trusted, since it rests on few messages.
+pub(super) fn too_few(
+    label: &str,
+    [with, without]: [u64; 2],
+    choice: Option<&Choice>,
+    decides_by: Option<&str>,
+) -> Option<String> {
+    let Some(Choice { at, .. }) = choice else {
+        let then = decides_by.map_or("nothing can be chosen".into(), |what| format!("{what} stays"));
+        return Some(format!("{label}: {with} messages with it, {without} without; {then}"));
+    };
+    let caught = at.true_positives + at.false_positives;
+    if with.min(without) < SAMPLES_FEW {
+        return Some(format!("{label}: only {with} messages with it, {without} without; that is too few to trust"));
+    }
+    (caught < SAMPLES_FEW && decides_by.is_some())
+        .then(|| format!("{label}: only {caught} messages reach the threshold; that is too few to trust"))
 }
 
 /// What is odd about how it was chosen.
@@ -68,17 +87,32 @@ pub(super) fn bands(label: &str, found: &Suggested, messages: u64) -> Vec<String
     says
 }
 
-/// Bands that cannot be drawn.
-pub(super) fn no_bands(found: &Suggested) -> Vec<String> {
-    let missing = |name: &str, band: &Band, why: &str| {
-        band.at.is_none().then(|| format!("no {name} band at a precision of {}: {why}", band.precision))
-    };
+/// Bands that cannot be drawn, and what becomes of those by now.
+pub(super) fn no_bands(suggested: &Suggested, kept: &Suggested, now: &Now) -> Vec<String> {
+    let mut says = Vec::new();
+    let none = |name: &str, precision: f64, why: &str| format!("no {name} band at a precision of {precision}: {why}");
     let out_of_reach = "no threshold reaches it";
-    let review = match found.block.at {
-        Some(_) => "none reaches it below the block band",
-        None => out_of_reach,
-    };
-    missing("block", &found.block, out_of_reach).into_iter().chain(missing("review", &found.review, review)).collect()
+    if suggested.block.at.is_none() {
+        let then = now.block.map_or("there is none by now either".into(), |at| format!("it stays at {at}"));
+        says.push(format!("{}; {then}", none("block", suggested.block.precision, out_of_reach)));
+    }
+    let upper = kept.block.at.map_or(1.0, |block| block.threshold);
+    let dropped =
+        |at: f64| format!("the review band from {at} on is dropped, it is not below the block band at {upper}");
+    match (suggested.review.at, kept.review.at, now.review) {
+        (Some(_), Some(_), _) => {}
+        (Some(review), None, _) => says.push(dropped(review.threshold)),
+        (None, kept, now) => {
+            let why = if suggested.block.at.is_some() { "none reaches it below the block band" } else { out_of_reach };
+            let then = match (kept, now) {
+                (Some(kept), _) => format!("it stays at {}", kept.threshold),
+                (None, Some(now)) => dropped(now),
+                (None, None) => "there is none by now either".into(),
+            };
+            says.push(format!("{}; {then}", none("review", suggested.review.precision, why)));
+        }
+    }
+    says
 }
 
 /// What the abstain band means.
@@ -111,6 +145,13 @@ pub(super) fn aim(options: &Options, kind: Kind) -> String {
     }
 }
 
+/// An interval of thresholds, with as many digits as the threshold itself has, and three at least.
+pub fn interval_of_threshold(Interval { low, high }: Interval, threshold: f64) -> String {
+    let text = threshold.to_string();
+    let digits = text.split_once('.').map_or(0, |(_, digits)| digits.len()).max(3);
+    format!("{low:.digits$}..{high:.digits$}")
+}
+
 /// A figure that may not be there.
 pub(super) fn figure(figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.4}"))
@@ -124,6 +165,13 @@ mod tests {
     fn not_quite_all_is_not_said_to_be_all() {
         let said = [0.0, 0.000_01, 0.006, 0.06, 0.955, 0.994, 0.999_99, 1.0].map(of_hundred);
         assert_eq!(said, ["0", "0.1", "0.6", "6", "96", "99.4", "99.9", "100"]);
+    }
+
+    #[test]
+    fn an_interval_has_the_digits_of_its_threshold() {
+        let interval = Interval { low: 0.000_012, high: 0.000_034_6 };
+        assert_eq!(interval_of_threshold(interval, 0.000_021), "0.000012..0.000035");
+        assert_eq!(interval_of_threshold(interval, 1.0), "0.000..0.000");
     }
 
     #[test]

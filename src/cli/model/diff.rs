@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     fault::Exit,
     model::Bundle,
+    records::Kind,
 };
 
 /// Differences of manifests that are told; all are in the JSON.
@@ -50,7 +51,8 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 Rows are those of `assize classify`. A decision flips when the action is another, or the labels are. Bundles may know \
-different labels: those that both know are compared. No text is written, only line numbers and message ids.
+different labels: those that both know are compared, and a message with a true label that not both know is neither \
+right nor wrong. No text is written, only line numbers and message ids.
 
 Examples:
   assize model diff models/spam-sms models/spam-mail --input messages.ndjson
@@ -58,8 +60,8 @@ Examples:
   assize model diff models/spam-sms candidate --input messages.ndjson --flips-max 0.01 && echo small enough
   assize model diff models/spam-sms candidate --input messages.ndjson --json | jq '.comparison.moves[].line'
 
-Exit codes: 0 done, whatever flips; 1 more flips than --flips-max, a line was bad and was passed over, or the file cannot \
-be read; 2 wrong use; 65 a bundle is refused.";
+Exit codes: 0 done, whatever flips; 1 more flips than --flips-max or nothing to compare by it, a line was bad and was \
+passed over, or the file cannot be read; 2 wrong use; 65 a bundle is refused.";
 
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "give a number from 0 to 1".to_owned())
@@ -95,25 +97,32 @@ impl Args {
         let manifests = differences(&manifest(&self.a, &a)?, &manifest(&self.b, &b)?);
         let (named_a, named_b) = (Named::of(&a, &comparison), Named::of(&b, &comparison));
         let comparison = comparison.report();
-        let flips = comparison.flips_share.unwrap_or_default();
+        if comparison.no_common_label {
+            eprintln!("assize: warning: the bundles have no label in common; only actions are compared");
+        }
+        let flips = comparison.flips_share;
         let report = Report { a: named_a, b: named_b, bad_lines: bad.count, comparison, manifests };
         let json = || serde_json::to_string(&report).map_err(anyhow::Error::new);
         print(&if self.json { json()? + "\n" } else { report.text() })?;
         let exit = bad.exit();
-        match self.flips_max {
-            Some(most) if flips > most => {
+        let Some(most) = self.flips_max else { return Ok(exit) };
+        match flips {
+            None => eprintln!("assize: no message to compare; --flips-max says nothing of none"),
+            Some(flips) if flips > most => {
                 eprintln!("assize: {flips:.6} of the decisions flip; --flips-max allows {most}");
-                Ok(Exit::Failed)
             }
-            _ => Ok(exit),
+            Some(_) => return Ok(exit),
         }
+        Ok(Exit::Failed)
     }
 
     fn compare(&self, source: &Source, [a, b]: [&Arc<Bundle>; 2], bad: &mut BadLines) -> anyhow::Result<Comparison> {
         let (labels_a, labels_b) = (a.policy().labels(), b.policy().labels());
         let of = |bundle: &Arc<Bundle>| bundle.transformer().contract().user_names().to_vec();
         let (labels, users) = (union(labels_a, labels_b), union(&of(a), &of(b)));
-        let mut reader = Reader::open(source, labels, users.clone())?;
+        let kinds = [a, b].map(|bundle| bundle.policy().kind());
+        let kind = kinds.into_iter().find(|kind| *kind == Kind::Multilabel).unwrap_or(kinds[0]);
+        let mut reader = Reader::open(source, labels, kind, users.clone())?;
         let (mut judge_a, mut judge_b) = (Judge::new(Arc::clone(a), &users)?, Judge::new(Arc::clone(b), &users)?);
         let mut comparison = Comparison::new(labels_a, labels_b, self.moves.into());
         let (mut cases, mut progress) = (Vec::new(), Progress::new(self.progress));
@@ -172,6 +181,9 @@ impl Report {
                 "{} with labels: {} become right, {} become wrong; {} right and {} wrong by both",
                 truths.messages, truths.better, truths.worse, truths.right, truths.wrong
             );
+        }
+        if self.comparison.truths_not_compared > 0 {
+            let _ = writeln!(text, "{} more with labels that not both know", self.comparison.truths_not_compared);
         }
         for part in [self.actions(), self.labels(), self.slices(), self.moves(), self.manifests()] {
             text.push_str(&part);

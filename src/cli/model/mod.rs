@@ -1,6 +1,7 @@
 //! `assize model`: judge a model before it serves.
 
 mod bench;
+mod decided;
 mod diff;
 mod inspect;
 mod manifest;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::{
-    classify::{Case, Judge, Judgement, Reader, Source},
+    classify::{Judge, Reader, Source},
     cli::{
         classify::{BadLines, HowArg, Progress, load},
         output::print,
@@ -19,7 +19,6 @@ use crate::{
     failure::Failure,
     fault::Exit,
     model::{Bundle, Digest},
-    records::Kind,
     tuning::{self, Data, Found, LabelFound, Options, Samples, Subject},
 };
 
@@ -70,8 +69,12 @@ pub(super) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Rows are those of `assize classify`. Take messages that the model did not learn from. What is printed ends with the \
-manifest's `decision` that applies the choice; nothing is changed.
+Rows are those of `assize classify`. Take messages that the model did not learn from. Nothing is changed; what is printed \
+has the manifest's `decision` that applies the choice. Do not paste it into the manifest alone: golden.json holds the labels \
+that the old decision gives, and the bundle would be refused. `assize model package --decision` does both:
+
+  assize model tune --bundle models/spam-sms --labels labelled.ndjson --json | jq .decision > decision.json
+  assize model package --manifest models/spam-sms/manifest.json --decision decision.json --out models/tuned
 
 Examples:
   assize model tune --bundle models/spam-sms --labels labelled.ndjson --label-map ham=not_spam
@@ -102,6 +105,14 @@ struct Output<'a> {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        if self.review_precision >= self.block_precision {
+            let Self { review_precision, block_precision, .. } = self;
+            let problem = format!(
+                "--review-precision {review_precision} is not below --block-precision {block_precision}; people look at \
+                 less certain messages than those that are blocked"
+            );
+            return Err(Failure::new(Exit::Usage, anyhow::Error::msg(problem)));
+        }
         let source = self.how.source(&self.labels)?;
         let bundle = load(&self.bundle)?;
         let mut bad = BadLines::of(&source);
@@ -109,7 +120,8 @@ impl Args {
         let unusable = |error| anyhow::Error::new(error).context(format!("nothing to tune by in {}", source.name()));
         let found = tuning::tune(Subject::of(&bundle), &samples, self.options()).map_err(unusable)?;
         let data = data(&source, &bundle, unlabelled, bad.count)?;
-        for warning in &found.warnings {
+        let trained_on = "the model learnt from this very file; its figures are better than they will be".to_owned();
+        for warning in data.trained_on.then_some(&trained_on).into_iter().chain(&found.warnings) {
             eprintln!("assize: warning: {warning}");
         }
         if let Some(file) = &self.report {
@@ -140,24 +152,24 @@ impl Args {
 
     /// What the bundle says of each message with labels, and how many have none.
     fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<(Samples, u64)> {
-        let (labels, kind) = (bundle.policy().labels(), bundle.policy().kind());
+        let labels = bundle.policy().labels();
         let users = bundle.transformer().contract().user_names();
-        let mut reader = Reader::open(source, labels.to_vec(), users.to_vec())?;
+        let mut reader = Reader::open(source, labels.to_vec(), bundle.policy().kind(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
-        let subject = Labelled { source, labels, kind, calibrated: bundle.manifest().calibration != Method::None };
+        let calibrated = bundle.manifest().calibration != Method::None;
         let (mut samples, mut unlabelled) = (Samples::new(labels.len(), self.seed), 0);
-        let (mut cases, mut progress, mut unknown) = (Vec::new(), Progress::new(self.progress), None);
+        let (mut cases, mut progress, mut wrong) = (Vec::new(), Progress::new(self.progress), None);
         loop {
             reader.read(&mut cases, |line| {
-                if line.unknown_label && unknown.is_none() {
-                    unknown = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
+                if line.bad_labels && wrong.is_none() {
+                    wrong = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
                 } else {
                     bad.tell(line);
                 }
             })?;
-            if let Some(unknown) = unknown {
+            if let Some(wrong) = wrong {
                 // Without these messages the others would be tuned for another mixture.
-                anyhow::bail!(unknown);
+                anyhow::bail!(wrong);
             }
             if cases.is_empty() {
                 break;
@@ -166,7 +178,12 @@ impl Args {
             for (index, case) in cases.iter().enumerate() {
                 match &case.truth {
                     None => unlabelled += 1,
-                    Some(truth) => subject.add(case, truth, &judge.judgement(index), &mut samples)?,
+                    Some(truth) => {
+                        let judgement = judge.judgement(index);
+                        let has: Vec<bool> = labels.iter().map(|label| truth.contains(label)).collect();
+                        let before = calibrated.then_some(&judgement.uncalibrated[..]);
+                        samples.add(&has, judgement.probabilities, before);
+                    }
                 }
             }
             progress.add(cases.len());
@@ -176,36 +193,10 @@ impl Args {
     }
 }
 
-/// How truths are read into samples.
-struct Labelled<'a> {
-    source: &'a Source,
-    labels: &'a [String],
-    kind: Kind,
-    /// Whether there is a difference before calibration.
-    calibrated: bool,
-}
-
-impl Labelled<'_> {
-    fn add(
-        &self,
-        case: &Case,
-        truth: &[String],
-        judgement: &Judgement<'_>,
-        samples: &mut Samples,
-    ) -> anyhow::Result<()> {
-        let has: Vec<bool> = self.labels.iter().map(|label| truth.contains(label)).collect();
-        let count = has.iter().filter(|has| **has).count();
-        if self.kind != Kind::Multilabel && count != 1 {
-            let (name, line, kind) = (self.source.name(), case.line, format!("{:?}", self.kind).to_uppercase());
-            anyhow::bail!("{name}:{line}: {count} labels; a message of a {kind} model has one");
-        }
-        samples.add(&has, judgement.probabilities, self.calibrated.then_some(&judgement.uncalibrated[..]));
-        Ok(())
-    }
-}
-
 fn data(source: &Source, bundle: &Bundle, unlabelled: u64, bad_lines: u64) -> anyhow::Result<Data> {
-    let digest = source.file.as_ref().map(|file| {
+    // A pipe has been read to its end and would not come again.
+    let regular = |file: &&PathBuf| fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+    let digest = source.file.as_ref().filter(regular).map(|file| {
         let hashed = fs::File::open(file).and_then(|file| Digest::of_reader(io::BufReader::new(file)));
         hashed.with_context(|| format!("{} cannot be read", file.display()))
     });
@@ -236,7 +227,7 @@ fn text(found: &Found) -> String {
         text.push_str(&format!("{says}\n"));
     }
     let decision = serde_json::to_string_pretty(&found.decision).unwrap_or_default();
-    text + &format!("\n\"decision\": {decision}\n")
+    text + &format!("\n\"decision\": {decision}\n\n{}\n", tuning::APPLY)
 }
 
 fn row(name: &str, label: &LabelFound) -> [String; 12] {
@@ -254,7 +245,8 @@ fn row(name: &str, label: &LabelFound) -> [String; 12] {
         name.into(),
         label.with.to_string(),
         threshold(&at),
-        interval(label.intervals.threshold),
+        at.zip(label.intervals.threshold)
+            .map_or(String::new(), |(at, of)| tuning::interval_of_threshold(of, at.threshold)),
         figure(&at, |at| at.precision),
         interval(label.intervals.precision),
         figure(&at, |at| at.recall),

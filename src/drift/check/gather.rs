@@ -1,9 +1,9 @@
 //! From rows to a baseline, a window and what is said of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Names, SAMPLE_MAX, TASKS_MAX, TaskReport,
+    Names, NotCompared, SAMPLE_MAX, TASKS_MAX, TaskReport, Why,
     row::{CATEGORIES, Row, Shape, Task},
 };
 use crate::{
@@ -69,7 +69,11 @@ impl Shapes {
 }
 
 /// Pass 2 and the current file: all rows, counted.
-pub(super) struct Found(BTreeMap<Key, One>);
+pub(super) struct Found {
+    tasks: BTreeMap<Key, One>,
+    /// Tasks of the current file that the reference lacks, as many of them as a file may have.
+    strangers: BTreeSet<Key>,
+}
 
 struct One {
     shape: Shape,
@@ -89,17 +93,17 @@ impl Found {
             let window = Window::of(&baseline);
             (key, One { shape, baseline, window, rows: [0, 0], unlike: 0 })
         };
-        Self(shapes.0.into_iter().map(one).collect())
+        Self { tasks: shapes.0.into_iter().map(one).collect(), strangers: BTreeSet::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.tasks.is_empty()
     }
 
     /// Calls `with` for every task of the row that can be compared.
     fn each(&mut self, row: &Row, mut with: impl FnMut(&mut One, &Task)) {
         for task in &row.tasks {
-            let Some(one) = self.0.get_mut(&key(task)) else { continue };
+            let Some(one) = self.tasks.get_mut(&key(task)) else { continue };
             match row.is_like(task, &one.shape) {
                 true => with(one, task),
                 false => one.unlike += 1,
@@ -118,6 +122,11 @@ impl Found {
     }
 
     pub(super) fn add_current(&mut self, row: &Row) {
+        for key in row.tasks.iter().map(key) {
+            if !self.tasks.contains_key(&key) && self.strangers.len() < TASKS_MAX {
+                self.strangers.insert(key);
+            }
+        }
         self.each(row, |one, task| {
             one.rows[1] += 1;
             let references = one.baseline.numbers.iter().map(|(_, reference)| reference.edges());
@@ -128,13 +137,21 @@ impl Found {
         });
     }
 
-    pub(super) fn judge(self, rule: &Rule) -> Vec<TaskReport> {
+    /// What is said of the tasks of the reference, and which of both files cannot be said anything of.
+    pub(super) fn judge(self, rule: &Rule) -> (Vec<TaskReport>, Vec<NotCompared>) {
         let report = |((task, arm), one): (Key, One)| {
             let verdict = one.baseline.judge(&one.window, rule);
             let [rows_before, rows_after] = one.rows;
             TaskReport { task, arm, rows_before, rows_after, rows_unlike: one.unlike, verdict }
         };
-        self.0.into_iter().map(report).collect()
+        let tasks: Vec<_> = self.tasks.into_iter().map(report).collect();
+        let few = tasks
+            .iter()
+            .filter(|report| report.verdict.too_few)
+            .map(|TaskReport { task, arm, .. }| NotCompared { task: task.clone(), arm: arm.clone(), why: Why::TooFew });
+        let strange = self.strangers.into_iter().map(|(task, arm)| NotCompared { task, arm, why: Why::NoReference });
+        let not_compared = few.chain(strange).collect();
+        (tasks, not_compared)
     }
 }
 

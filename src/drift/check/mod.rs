@@ -13,7 +13,7 @@ mod gather;
 mod row;
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -65,6 +65,9 @@ pub enum CheckError {
         #[source]
         source: io::Error,
     },
+    /// The reference would not come again.
+    #[error("{0}: the reference is read twice; give a file")]
+    NotAFile(String),
     /// There is nothing on one side.
     #[error("{0} holds no predictions that can be compared: give NDJSON of one feature contract and model")]
     Nothing(String),
@@ -87,6 +90,27 @@ pub struct TaskReport {
     pub verdict: Verdict,
 }
 
+/// A task and arm that nothing is said of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotCompared {
+    /// Name of the task.
+    pub task: String,
+    /// `live`, or another arm.
+    pub arm: String,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why nothing is said of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The reference has it, and one of the files too few values of it, or none.
+    TooFew,
+    /// Only the current file has it.
+    NoReference,
+}
+
 /// What is said of the two files.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -100,6 +124,8 @@ pub struct Report {
     pub rule: Rule,
     /// In the order of their names.
     pub tasks: Vec<TaskReport>,
+    /// Of both files.
+    pub tasks_not_compared: Vec<NotCompared>,
 }
 
 /// Compares the files; `bad` is told each line that is passed over.
@@ -118,6 +144,10 @@ pub fn check(
         bad(file, line, problem);
     };
     let reference = Some(files.reference.as_path());
+    let unreadable = |source| CheckError::Read { file: name(reference), source };
+    if files.reference.as_os_str() == "-" || !fs::metadata(&files.reference).map_err(unreadable)?.is_file() {
+        return Err(CheckError::NotAFile(name(reference)));
+    }
     let mut shapes = Shapes::default();
     each(
         reference,
@@ -131,13 +161,13 @@ pub fn check(
     }
     let current = files.current.as_deref();
     each(current, |_, row| found.add_current(&row), Some(&mut tell))?;
-    let tasks = found.judge(rule);
+    let (tasks, tasks_not_compared) = found.judge(rule);
     if tasks.iter().all(|task| task.rows_after == 0) {
         return Err(CheckError::Nothing(name(current)));
     }
     let drifted = tasks.iter().any(|task| task.verdict.drifted);
     let too_few = tasks.iter().all(|task| task.verdict.too_few);
-    Ok(Report { drifted, too_few, bad_lines, rule: *rule, tasks })
+    Ok(Report { drifted, too_few, bad_lines, rule: *rule, tasks, tasks_not_compared })
 }
 
 fn name(file: Option<&Path>) -> String {
