@@ -276,7 +276,7 @@ impl Stream for KafkaStream {
             .group_metadata()
             .ok_or_else(|| Fault::new(Action::Abort, "the consumer has no group metadata"))?;
         failpoint::reached("before-send-offsets");
-        self.transactor.send_offsets(&list, &group)?;
+        self.transactor.send_offsets(list, group)?;
         failpoint::reached("after-send-offsets");
         if failpoint::loses_result("no-commit") {
             return Err(Fault::new(Action::Rebuild, "the commit was lost on its way").with_outcome_unknown());

@@ -84,7 +84,7 @@ impl KafkaStream {
         // Never committed, so any partition does.
         let mut offsets = NextOffsets::default();
         offsets.set_next(0, 0);
-        self.transactor.is_last(&self.offsets(&offsets)?, &group)
+        self.transactor.is_last(self.offsets(&offsets)?, group)
     }
 
     /// Replaces the consumer; all that the lane had or was about to get is revoked.

@@ -2,7 +2,13 @@
 //! within a deadline shorter than the transaction timeout.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -55,7 +61,7 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 
 /// One `transactional.id`. `new` fences its predecessor and ends what that left open.
 pub(super) struct Transactor {
-    producer: ThreadedProducer<Deliveries>,
+    producer: Arc<ThreadedProducer<Deliveries>>,
     call_ms_max: Duration,
     timeout_ms: Duration,
     /// When the open transaction was begun.
@@ -75,14 +81,15 @@ impl Transactor {
             .map_err(|error| Fault::caused(Action::Exit(crate::fault::Exit::Config), "building the producer", error))?;
         let timeout_ms = Duration::from_millis(kafka.transaction_timeout_ms);
         let mut transactor = Self {
-            producer,
+            producer: Arc::new(producer),
             call_ms_max: timeout_ms * 4 / 5,
             timeout_ms,
             opened: None,
             fenced_late: None,
             doubtful: false,
         };
-        transactor.repeat("initialising transactions", |producer| producer.init_transactions(ATTEMPT_MS_MAX))?;
+        let init = |transactor: &Self| transactor.producer.init_transactions(ATTEMPT_MS_MAX);
+        transactor.repeat("initialising transactions", |transactor| Some(init(transactor)))?;
         transactor.doubtful = false;
         Ok(transactor)
     }
@@ -117,11 +124,7 @@ impl Transactor {
     ///
     /// # Errors
     /// [`Fault`] that asks to wait: the coordinator does not answer.
-    pub(super) fn is_last(
-        &mut self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
-    ) -> Result<bool, Fault> {
+    pub(super) fn is_last(&mut self, offsets: TopicPartitionList, group: ConsumerGroupMetadata) -> Result<bool, Fault> {
         let asked = self.ask(offsets, group);
         if self.is_fenced() {
             return Ok(false);
@@ -137,7 +140,7 @@ impl Transactor {
         }
     }
 
-    fn ask(&mut self, offsets: &TopicPartitionList, group: &ConsumerGroupMetadata) -> Result<(), Fault> {
+    fn ask(&mut self, offsets: TopicPartitionList, group: ConsumerGroupMetadata) -> Result<(), Fault> {
         if self.is_open() {
             self.abort()?;
         }
@@ -150,7 +153,8 @@ impl Transactor {
     }
 
     pub(super) fn begin(&mut self) -> Result<(), Fault> {
-        self.repeat("beginning a transaction", |producer| producer.begin_transaction())?;
+        // Asks no broker.
+        self.repeat("beginning a transaction", |transactor| Some(transactor.producer.begin_transaction()))?;
         self.opened = Some(Instant::now());
         self.producer.client().context().failed.store(false, Ordering::Relaxed);
         Ok(())
@@ -194,17 +198,21 @@ impl Transactor {
 
     pub(super) fn send_offsets(
         &mut self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
+        offsets: TopicPartitionList,
+        group: ConsumerGroupMetadata,
     ) -> Result<(), Fault> {
-        self.repeat("adding the offsets to the transaction", |producer| {
-            producer.send_offsets_to_transaction(offsets, group, ATTEMPT_MS_MAX)
+        let asked = Arc::new((offsets, group));
+        self.repeat("adding the offsets to the transaction", |transactor| {
+            let asked = Arc::clone(&asked);
+            transactor.answer(move |producer| producer.send_offsets_to_transaction(&asked.0, &asked.1, ATTEMPT_MS_MAX))
         })
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Fault> {
         // Without a limit of ours, as librdkafka asks: it stops at the transaction timeout by itself.
-        let committed = self.repeat("committing the transaction", |producer| producer.commit_transaction(None));
+        let committed = self.repeat("committing the transaction", |transactor| {
+            transactor.answer(|producer| producer.commit_transaction(None))
+        });
         match committed {
             Ok(()) => {
                 self.opened = None;
@@ -217,9 +225,31 @@ impl Transactor {
     }
 
     pub(super) fn abort(&mut self) -> Result<(), Fault> {
-        self.repeat("aborting the transaction", |producer| producer.abort_transaction(ATTEMPT_MS_MAX))?;
+        self.repeat("aborting the transaction", |transactor| {
+            transactor.answer(|producer| producer.abort_transaction(ATTEMPT_MS_MAX))
+        })?;
         self.opened = None;
         Ok(())
+    }
+
+    /// The answer of a call that asks the coordinator; none when it takes longer than any limit that it was given. Measured:
+    /// `send_offsets_to_transaction` never came back, whatever its timeout, when the broker that has the group had been
+    /// killed. So it is made on a thread of its own, which then keeps the producer, and a new producer fences that one.
+    fn answer(
+        &self,
+        call: impl FnOnce(&ThreadedProducer<Deliveries>) -> Result<(), KafkaError> + Send + 'static,
+    ) -> Option<Result<(), KafkaError>> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let producer = Arc::clone(&self.producer);
+        let ask = move || {
+            let answer = call(&producer);
+            // Before the answer: the last one to hold a producer waits for its thread.
+            drop(producer);
+            let _ = tell.send(answer);
+        };
+        // Without a thread there is no answer either.
+        thread::Builder::new().name("transaction".into()).spawn(ask).ok()?;
+        told.recv_timeout(self.timeout_ms + ATTEMPT_MS_MAX).ok()
     }
 
     /// Remembers, the first time that the producer is seen to be fenced, how old its transaction was then.
@@ -234,11 +264,16 @@ impl Transactor {
     fn repeat(
         &mut self,
         doing: &'static str,
-        call: impl Fn(&ThreadedProducer<Deliveries>) -> Result<(), KafkaError>,
+        call: impl Fn(&Self) -> Option<Result<(), KafkaError>>,
     ) -> Result<(), Fault> {
         let start = Instant::now();
         loop {
-            let Err(error) = call(&self.producer) else { return Ok(()) };
+            let Some(answer) = call(self) else {
+                self.doubtful = true;
+                let error = io::Error::new(io::ErrorKind::TimedOut, "librdkafka does not answer");
+                return Err(Fault::caused(Action::Rebuild, doing, error));
+            };
+            let Err(error) = answer else { return Ok(()) };
             self.doubtful |= timed_out(&error);
             self.note_fence();
             match classify(&error) {
