@@ -85,6 +85,13 @@ def of(columns, rows, labels, ham_blocked, precision_min):
     }
 
 
+# By `assize demo` and a sampling profiler, 2026-11-28: not of the run that writes the card.
+COST = """
+Measured with the release build on one core of a shared machine, from Avro bytes to Avro bytes: 2.8 us a message, of them
+about 0.5 us for these n-grams and their weights; version 1.0.0, of words and 16 hidden units, took 2.5 us.
+"""
+
+
 def of_card(chosen, compared):
     lines = [
         [
@@ -104,4 +111,4 @@ of these rows and asked about the others; "recall" is by {FOLDS}-fold cross-vali
 n-grams looked up and found a message that catches {100 * CAUGHT_MIN:g} % and recalls {100 * RECALL_MIN:g} %.
 
 {card.table(head, lines)}
-"""
+{COST}"""
