@@ -33,8 +33,8 @@ pub fn base(kafka: &Kafka) -> ClientConfig {
     client.set("client.id", format!("assize-{}", kafka.instance()));
     // The default lets up to 10 s pass before a broker that is back is tried again, and a lane waits for it.
     client.set("reconnect.backoff.max.ms", "1000");
-    // Who leads which partition is asked for again at least so often. After a broker's death a client may be left with an
-    // old answer and no error that makes it ask; the default leaves it there for five minutes.
+    // Who leads which partition is asked for again at least so often. An error makes a client ask at once; this bounds what
+    // an old answer costs when none comes, which the default lets stand for five minutes.
     client.set("topic.metadata.refresh.interval.ms", "10000");
     for (key, value) in &kafka.librdkafka {
         client.set(key, value);

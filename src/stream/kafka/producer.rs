@@ -88,8 +88,8 @@ impl Transactor {
             fenced_late: None,
             doubtful: false,
         };
-        let init = |transactor: &Self| transactor.producer.init_transactions(ATTEMPT_MS_MAX);
-        transactor.repeat("initialising transactions", |transactor| Some(init(transactor)))?;
+        let init = |transactor: &Self| Some(transactor.producer.init_transactions(ATTEMPT_MS_MAX));
+        transactor.repeat("initialising transactions", init)?;
         transactor.doubtful = false;
         Ok(transactor)
     }
