@@ -133,7 +133,7 @@ struct Readers<'a> {
 
 impl<'a> Readers<'a> {
     fn connect(config: &'a Config) -> Result<Self, AuditError> {
-        let Topics { messages, verdicts, predictions, dead_letters } = &config.topics;
+        let Topics { messages, verdicts, predictions, dead_letters, .. } = &config.topics;
         let connect = |topic: &'a String| TopicReader::connect(&config.kafka, topic);
         Ok(Self {
             messages: connect(messages)?,

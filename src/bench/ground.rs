@@ -81,6 +81,7 @@ impl Ground {
             verdicts: of_pass("verdicts"),
             predictions: of_pass("predictions"),
             dead_letters: of_pass("dead-letters"),
+            ..config.topics
         };
         config.kafka.group_id = format!("{}-{name}", self.name);
         let wanted = Wanted { partitions: Some(self.partitions), replicas: None };

@@ -33,23 +33,26 @@ impl Config {
         self.schemas.validate()?;
         self.features.validate()?;
         self.admin.validate()?;
+        self.drift.validate()?;
         self.validate_tasks()
     }
 
     fn validate_topics(&self) -> Result<(), ConfigError> {
-        for (key, topic) in [
-            ("topics.messages", &self.topics.messages),
-            ("topics.verdicts", &self.topics.verdicts),
-            ("topics.predictions", &self.topics.predictions),
-            ("topics.dead_letters", &self.topics.dead_letters),
-        ] {
-            topic_name(key, topic)?;
-        }
         let topics = &self.topics;
-        let mut names = [&topics.messages, &topics.verdicts, &topics.predictions, &topics.dead_letters];
+        let named = [
+            ("topics.messages", &topics.messages),
+            ("topics.verdicts", &topics.verdicts),
+            ("topics.predictions", &topics.predictions),
+            ("topics.dead_letters", &topics.dead_letters),
+            ("topics.labels", &topics.labels),
+            ("topics.drift_reports", &topics.drift_reports),
+            ("topics.drift_state", &topics.drift_state),
+        ];
+        named.iter().try_for_each(|(key, topic)| topic_name(key, topic))?;
+        let mut names = named.map(|(_, topic)| topic);
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(limit("topics", format!("{:?} twice", pair[0]), "four different topics"));
+            return Err(limit("topics", format!("{:?} twice", pair[0]), "different topics"));
         }
         Ok(())
     }
@@ -146,7 +149,7 @@ mod tests {
         );
         bad(
             "[topics]\nverdicts = \"messages\"",
-            "config key topics: found \"messages\" twice, allowed is four different topics",
+            "config key topics: found \"messages\" twice, allowed is different topics",
         );
         bad(
             "[[task]]\nname = \"spam\"\nbundle = \"b\"\ndigest = \"12\"",

@@ -8,6 +8,7 @@
 //! Secrets are read from files or the environment and never printed.
 
 mod admin;
+mod drift;
 mod features;
 mod kafka;
 mod limits;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use admin::Admin;
+pub use drift::{AlarmConfig, Alert, Drift, Labels, RuleConfig, WindowSize};
 pub use features::{Features, Sentinel};
 pub use kafka::{AutoOffsetReset, Kafka};
 pub use limits::CHUNK_RECORDS_MAX;
@@ -51,6 +53,8 @@ pub struct Config {
     /// The classifiers, one decision each.
     #[serde(rename = "task")]
     pub tasks: Vec<Task>,
+    /// The windowed job that watches predictions and labels.
+    pub drift: Drift,
     /// The key of the hashes in verdicts and predictions.
     pub hash_key: HashKey,
     /// The HTTP port with metrics and health.

@@ -93,11 +93,15 @@ pub struct SchemaIds {
     pub verdict: u32,
     /// Of `Prediction`.
     pub prediction: u32,
+    /// Of `Label`.
+    pub label: u32,
+    /// Of `DriftReport`.
+    pub drift_report: u32,
 }
 
 impl Default for SchemaIds {
     fn default() -> Self {
-        Self { message: 1, verdict: 2, prediction: 3 }
+        Self { message: 1, verdict: 2, prediction: 3, label: 4, drift_report: 5 }
     }
 }
 

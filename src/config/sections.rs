@@ -18,6 +18,12 @@ pub struct Topics {
     pub predictions: String,
     /// Rejected records, byte for byte.
     pub dead_letters: String,
+    /// What messages truly were; input of the drift job.
+    pub labels: String,
+    /// What the drift job says of each window.
+    pub drift_reports: String,
+    /// What the drift job knows, compacted.
+    pub drift_state: String,
 }
 
 impl Default for Topics {
@@ -27,6 +33,9 @@ impl Default for Topics {
             verdicts: "verdicts".into(),
             predictions: "predictions".into(),
             dead_letters: "dead-letters".into(),
+            labels: "labels".into(),
+            drift_reports: "drift-reports".into(),
+            drift_state: "drift-state".into(),
         }
     }
 }

@@ -19,7 +19,9 @@
 
 pub mod alarm;
 pub mod check;
+pub mod panes;
 mod profile;
+pub mod reference;
 pub mod reliability;
 #[cfg(test)]
 mod simulation;

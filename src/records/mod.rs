@@ -1,6 +1,7 @@
 //! What travels on each topic. The `.avsc` files under `schemas/` are the public interface; these structs are
 //! checked against them by `tests/records.rs`. Fields are added only with defaults.
 
+mod drift_report;
 mod encode;
 mod label;
 mod message;
@@ -8,6 +9,11 @@ mod prediction;
 mod promote;
 mod verdict;
 
+pub use drift_report::{
+    AlarmChange, AlarmKind, AlarmState, DistributionBin, DriftAlarm, DriftFinding, DriftReport, DriftStatistic,
+    DriftStatus, DriftTest, EstimatedPerformance, FeatureKind, Figure, LabelCounts, Performance, PredictionCounts,
+    ReliabilityBin,
+};
 pub use label::{Label, LabelSource};
 pub use message::Message;
 pub use prediction::{Prediction, TaskPrediction, UserFeatures};
@@ -23,4 +29,6 @@ pub mod schema {
     pub const PREDICTION: &str = include_str!("../../schemas/prediction.avsc");
     /// `Label`: what a message truly was.
     pub const LABEL: &str = include_str!("../../schemas/label.avsc");
+    /// `DriftReport`: what a window of predictions says.
+    pub const DRIFT_REPORT: &str = include_str!("../../schemas/drift-report.avsc");
 }

@@ -33,7 +33,7 @@ use super::{CodecError, RecordReader, RecordWriter};
 use crate::{
     config,
     ops::metrics::Metrics,
-    records::schema::{MESSAGE, PREDICTION, VERDICT},
+    records::schema::{DRIFT_REPORT, LABEL, MESSAGE, PREDICTION, VERDICT},
 };
 
 pub use client::Compatibility;
@@ -84,7 +84,14 @@ impl Schemas {
             let disk = Disk::open(config, client.url());
             Some(Registry { client, disk, runtime: runtime.clone() })
         } else {
-            for (id, schema) in [(ids.message, MESSAGE), (ids.verdict, VERDICT), (ids.prediction, PREDICTION)] {
+            let ours = [
+                (ids.message, MESSAGE),
+                (ids.verdict, VERDICT),
+                (ids.prediction, PREDICTION),
+                (ids.label, LABEL),
+                (ids.drift_report, DRIFT_REPORT),
+            ];
+            for (id, schema) in ours {
                 known.insert(id, Arc::new(RecordReader::for_parts(schema)?));
             }
             None
@@ -136,6 +143,22 @@ impl Schemas {
     /// [`CodecError`] when the registry refuses, or does not answer and the id is not kept on disk.
     pub fn prediction_writer(&self, topic: &str) -> Result<RecordWriter, CodecError> {
         self.writer(topic, PREDICTION, self.ids.prediction)
+    }
+
+    /// A writer of `Label` for `topic`, as whoever labels messages would have.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the registry refuses, or does not answer and the id is not kept on disk.
+    pub fn label_writer(&self, topic: &str) -> Result<RecordWriter, CodecError> {
+        self.writer(topic, LABEL, self.ids.label)
+    }
+
+    /// A writer of `DriftReport` for `topic`.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the registry refuses, or does not answer and the id is not kept on disk.
+    pub fn drift_report_writer(&self, topic: &str) -> Result<RecordWriter, CodecError> {
+        self.writer(topic, DRIFT_REPORT, self.ids.drift_report)
     }
 
     fn writer(&self, topic: &str, schema: &str, id: u32) -> Result<RecordWriter, CodecError> {
