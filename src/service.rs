@@ -33,9 +33,9 @@ use crate::{
     },
     pipeline::{Pipeline, Shared, Task, union},
     stream::{
-        Stream,
+        Restore,
         kafka::{
-            KafkaStream,
+            KafkaStream, Restorer, Route,
             topics::{self, Checked},
         },
     },
@@ -139,7 +139,11 @@ fn run_lane(config: &Config, shared: &Shared, lane: usize, partitions: i32, end:
         Action::Exit(_) => fault,
         _ => fault.with_action(Action::Exit(Exit::Unavailable)),
     };
-    let stream = KafkaStream::connect(config, lane, partitions, Arc::clone(&shared.schemas)).map_err(unavailable)?;
+    let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
+    let schemas = Arc::clone(&shared.schemas);
+    let restorer = Restorer::new(&kafka, &topics.verdicts, schemas, config.dedup.restore_ms_max)?;
+    let route = Route { kafka, input: topics.messages.clone(), topics, partitions, tells_ends: false };
+    let stream = KafkaStream::connect(route, lane, restorer).map_err(unavailable)?;
     let mut lane = lane_over(stream, config, shared, end.shutdown, end.health.clone())?;
     let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
     // Before the lane is dropped: closing a consumer can wait for ever, and the watchdog must run by then.
@@ -156,7 +160,7 @@ fn run_lane(config: &Config, shared: &Shared, lane: usize, partitions: i32, end:
 ///
 /// # Errors
 /// [`Fault`], when the writers of our own records cannot be had.
-pub fn lane_over<'a, S: Stream>(
+pub fn lane_over<'a, S: Restore>(
     stream: S,
     config: &Config,
     shared: &'a Shared,

@@ -29,7 +29,7 @@ use crate::{
     records::Message,
     service,
     stream::{
-        Stream,
+        Restore,
         file::FileStream,
         memory::{Input, MemoryStream},
     },
@@ -97,7 +97,7 @@ impl Demo {
 }
 
 /// Runs one lane over `stream` to its end.
-fn drive<S: Stream>(stream: S, config: &Config, shared: &Shared) -> Result<(), Failure> {
+fn drive<S: Restore>(stream: S, config: &Config, shared: &Shared) -> Result<(), Failure> {
     let shutdown = Shutdown::new(Duration::from_millis(config.stream.shutdown_ms_max));
     let health = Health::new(1).lane(0);
     let mut lane = service::lane_over(stream, config, shared, &shutdown, health).map_err(anyhow::Error::from)?;

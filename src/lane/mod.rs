@@ -18,10 +18,7 @@ mod holds;
 mod recovery;
 mod storm;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
     clock::now_ms,
@@ -34,9 +31,11 @@ use crate::{
         shutdown::Shutdown,
     },
     pipeline::{Batch, Messages, Pipeline, Tallies},
-    stream::{Assignment, Chunk, Outputs, Polled, Stream},
+    stream::{Assignment, Chunk, Outputs, Polled, Restore},
 };
 use holds::Holds;
+
+pub use recovery::Recovery;
 
 pub use storm::StormLimits;
 
@@ -71,11 +70,7 @@ pub struct Lane<'a, S> {
     metrics: &'a Metrics,
     /// Partitions whose window is not restored yet; nothing is polled while there is one.
     to_restore: Vec<i32>,
-    /// When new producers were built.
-    rebuilds: VecDeque<Instant>,
-    rebuilds_seen: u64,
-    /// Faults since the last commit.
-    faults: u32,
+    recovery: Recovery<'a>,
     /// The last committed batch, for its memory.
     spare: Option<Batch>,
     gauges_set: Instant,
@@ -90,7 +85,7 @@ enum Turn {
     Ended,
 }
 
-impl<'a, S: Stream> Lane<'a, S> {
+impl<'a, S: Restore> Lane<'a, S> {
     /// A lane over `stream`.
     pub fn new(
         stream: S,
@@ -106,14 +101,12 @@ impl<'a, S: Stream> Lane<'a, S> {
             pipeline,
             windows: Windows::new(window),
             holds: Holds::new(limits.storm, health.clone()),
+            recovery: Recovery::new(shutdown, health.clone(), limits.rebuilds_per_minute_max),
             limits,
             shutdown,
             health,
             metrics,
             to_restore: Vec::new(),
-            rebuilds: VecDeque::new(),
-            rebuilds_seen: 0,
-            faults: 0,
             spare: None,
             gauges_set: Instant::now(),
             chunk: Chunk::default(),
@@ -133,7 +126,7 @@ impl<'a, S: Stream> Lane<'a, S> {
                 Ok(Turn::Ended) => return Ok(()),
                 Err(fault) => {
                     self.discard(batch.take(), &fault);
-                    if self.recover(fault)?.is_none() {
+                    if self.recovery.recover(&mut self.stream, fault)?.is_none() {
                         return Ok(());
                     }
                 }
@@ -161,7 +154,7 @@ impl<'a, S: Stream> Lane<'a, S> {
         };
         match &polled {
             Polled::Records => self.take(batch)?,
-            Polled::Idle if batch.is_none() => self.settled(),
+            Polled::Idle if batch.is_none() => self.recovery.settled(),
             Polled::Idle | Polled::Ended => {}
             Polled::Assignment(change) => self.reassign(change, batch)?,
         }
@@ -237,7 +230,7 @@ impl<'a, S: Stream> Lane<'a, S> {
                 self.pipeline.stage(Stage::Commit, start);
                 self.pipeline.committed(&batch);
                 self.windows.admit(batch.pending.drain());
-                self.settled();
+                self.recovery.settled();
                 let paused = self.pause_storms(&batch.tallies);
                 self.spare = Some(batch);
                 paused

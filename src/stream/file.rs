@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Chunk, NextOffsets, Outputs, Polled, Stream, Topic,
+    Chunk, NextOffsets, Outputs, Polled, Restore, Stream, Topic,
     memory::{Input, MemoryStream, Written},
 };
 use crate::{
@@ -83,6 +83,8 @@ impl FileStream {
                 write_record::<Prediction<'_>>(reader, written, file)
             }
             Topic::DeadLetters => write_line(&dead_letter(written), &mut self.dead_letters),
+            // No lane over files writes there.
+            Topic::DriftReports | Topic::DriftState => Ok(()),
         }
     }
 
@@ -118,10 +120,6 @@ impl Stream for FileStream {
 
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
         self.memory.recover(fault)
-    }
-
-    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
-        self.memory.restore(partition, limits, go_on)
     }
 
     fn hold(&mut self, partition: i32) -> Result<(), Fault> {
@@ -203,4 +201,10 @@ fn dead_letter(written: &Written) -> Value {
         ("value".to_owned(), show(&written.value)),
         ("headers".to_owned(), headers.into()),
     ]))
+}
+
+impl Restore for FileStream {
+    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
+        self.memory.restore(partition, limits, go_on)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream, Topic};
+use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Restore, Stream, Topic};
 use crate::{
     dedup::{Window, WindowLimits},
     fault::Fault,
@@ -126,10 +126,6 @@ impl Stream for MemoryStream {
         Ok(committed)
     }
 
-    fn restore(&mut self, _: i32, limits: WindowLimits, _: &dyn Fn() -> bool) -> Result<Window, Fault> {
-        Ok(Window::new(limits))
-    }
-
     fn hold(&mut self, _: i32) -> Result<(), Fault> {
         self.held = true;
         Ok(())
@@ -151,5 +147,11 @@ impl Stream for MemoryStream {
 
     fn lag(&self, _: i32) -> Option<i64> {
         Some((self.inputs.len() - self.committed) as i64)
+    }
+}
+
+impl Restore for MemoryStream {
+    fn restore(&mut self, _: i32, limits: WindowLimits, _: &dyn Fn() -> bool) -> Result<Window, Fault> {
+        Ok(Window::new(limits))
     }
 }

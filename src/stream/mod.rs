@@ -88,13 +88,6 @@ pub trait Stream {
     /// [`Fault`], when this attempt failed too.
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault>;
 
-    /// Reads the idempotency window of `partition` back from the verdicts, for as long as `go_on` says so; it is asked
-    /// again and again meanwhile.
-    ///
-    /// # Errors
-    /// [`Fault`]; a window that cannot be restored is never taken for an empty one.
-    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault>;
-
     /// Reads nothing more of `partition` until [`Stream::release`]; the others go on.
     ///
     /// # Errors
@@ -115,9 +108,26 @@ pub trait Stream {
     /// How many new producers this stream built after its first.
     fn rebuilds(&self) -> u64;
 
+    /// For how long `partition` has been read to its end, without a further record; none when it is not, or when the
+    /// stream does not tell.
+    fn silence(&self, partition: i32) -> Option<Duration> {
+        let _ = partition;
+        None
+    }
+
     /// Name of the input topic.
     fn input(&self) -> &str;
 
     /// Records of `partition` that are not committed yet, as far as is known without asking anyone.
     fn lag(&self, partition: i32) -> Option<i64>;
+}
+
+/// A stream whose outputs hold the idempotency windows.
+pub trait Restore: Stream {
+    /// Reads the idempotency window of `partition` back from the verdicts, for as long as `go_on` says so; it is asked
+    /// again and again meanwhile.
+    ///
+    /// # Errors
+    /// [`Fault`]; a window that cannot be restored is never taken for an empty one.
+    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault>;
 }

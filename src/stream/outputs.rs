@@ -9,6 +9,10 @@ pub enum Topic {
     Predictions,
     /// Rejected records.
     DeadLetters,
+    /// What the drift job says of each window.
+    DriftReports,
+    /// What the drift job knows.
+    DriftState,
 }
 
 /// A header of an output: its name, and its value, none when null.

@@ -96,9 +96,16 @@ impl ConsumerContext for Membership {
 }
 
 /// A consumer of `topic` for `lane`, which joins the group when it is polled.
-pub(super) fn join(kafka: &Kafka, lane: usize, topic: &str) -> Result<BaseConsumer<Membership>, Fault> {
+pub(super) fn join(
+    kafka: &Kafka,
+    lane: usize,
+    topic: &str,
+    tells_ends: bool,
+) -> Result<BaseConsumer<Membership>, Fault> {
+    let mut client = client::consumer(kafka, lane);
+    client.set("enable.partition.eof", tells_ends.to_string());
     let consumer: BaseConsumer<Membership> =
-        client::consumer(kafka, lane).create_with_context(Membership::default()).map_err(client::refused)?;
+        client.create_with_context(Membership::default()).map_err(client::refused)?;
     consumer.subscribe(&[topic]).map_err(|error| Fault::kafka("subscribing", error))?;
     Ok(consumer)
 }

@@ -14,12 +14,12 @@ mod native;
 mod place;
 mod producer;
 mod restore;
+mod stable;
 pub mod topics;
 
 use std::{
     collections::BTreeMap,
     ffi::CString,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -31,22 +31,22 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream};
+use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Restore, Stream};
 use crate::{
-    codec::Schemas,
-    config::{self, Kafka, Topics},
+    config::{Kafka, Topics},
     dedup::{Window, WindowLimits},
     failpoint,
     fault::{Action, Exit, Fault, classify},
 };
 use consumer::{Membership, Starts};
 use producer::Transactor;
-use restore::Restorer;
 
 pub use client::{ASK_MS_MAX, base, reader};
 pub(crate) use client::{consumer as lane_consumer, producer as lane_producer};
 pub use connect::{Asking, ConnectError, asking_reader, metadata};
 pub(crate) use native::{flush, for_each_header};
+pub use restore::Restorer;
+pub use stable::{Deadline, StableReader};
 
 /// Bytes after which a chunk takes no further record: many large ones must not fill the memory.
 const CHUNK_BYTES_MAX: usize = 8 << 20;
@@ -58,16 +58,37 @@ const SERVE_MS: Duration = Duration::from_millis(1_000);
 const ENDS_AGAIN_MS: Duration = Duration::from_millis(5_000);
 const END_MS_MAX: Duration = Duration::from_millis(200);
 
+/// Clients that a lane has beside its stream, and reads with only now and then.
+pub trait Beside {
+    /// Takes what they have to tell meanwhile: left alone it would pile up while a broker is away.
+    fn serve(&self);
+}
+
+/// What a stream reads, and where it writes.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The cluster and the consumer group.
+    pub kafka: Kafka,
+    /// The outputs.
+    pub topics: Topics,
+    /// The input topic.
+    pub input: String,
+    /// Its partitions when the process started; later ones wait.
+    pub partitions: i32,
+    /// Whether [`Stream::silence`] tells; the client then tells every end that it comes to.
+    pub tells_ends: bool,
+}
+
 /// A lane's stream.
-pub struct KafkaStream {
+pub struct KafkaStream<B> {
     kafka: Kafka,
     topics: Topics,
+    input: String,
     lane: usize,
     consumer: BaseConsumer<Membership>,
     transactor: Transactor,
     rebuilds: u64,
-    restorer: Restorer,
-    schemas: Arc<Schemas>,
+    beside: B,
     starts: Starts,
     /// Of every topic when the process started: an output for a later partition has nowhere to go.
     partitions: i32,
@@ -75,50 +96,53 @@ pub struct KafkaStream {
     committed: NextOffsets,
     /// Epoch of the assignment that the open batch belongs to.
     epoch: u64,
+    /// Since when each partition has been read to its end; empty when ends are not told.
+    at_end: Vec<Option<Instant>>,
     /// When the clients that nobody polls were served.
     served: Instant,
     /// Held partitions, with their ends: no fetch tells them.
     held: BTreeMap<i32, Option<i64>>,
     /// When those ends were asked for.
     ends_asked: Instant,
-    input: CString,
+    /// The input's name as the client wants it.
+    input_c: CString,
 }
 
-impl KafkaStream {
-    /// Connects lane `lane`: fences its predecessor, then joins the group. Every topic has `partitions`.
+impl<B: Beside> KafkaStream<B> {
+    /// Connects lane `lane`: fences its predecessor, then joins the group.
     ///
     /// # Errors
     /// [`Fault`], when a client cannot be built or the transactions cannot be initialised.
-    pub fn connect(
-        config: &config::Config,
-        lane: usize,
-        partitions: i32,
-        schemas: Arc<Schemas>,
-    ) -> Result<Self, Fault> {
-        let (kafka, topics) = (config.kafka.clone(), config.topics.clone());
+    pub fn connect(route: Route, lane: usize, beside: B) -> Result<Self, Fault> {
+        let Route { kafka, topics, input, partitions, tells_ends } = route;
         let transactor = Transactor::new(&kafka, lane)?;
-        let restorer = Restorer::new(&kafka, &topics.verdicts, config.dedup.restore_ms_max).map_err(client::refused)?;
-        let consumer = consumer::join(&kafka, lane, &topics.messages)?;
-        let input = CString::new(topics.messages.as_str())
+        let consumer = consumer::join(&kafka, lane, &input, tells_ends)?;
+        let input_c = CString::new(input.as_str())
             .map_err(|error| Fault::caused(Action::Exit(Exit::Config), "naming the input topic", error))?;
         Ok(Self {
             kafka,
             topics,
+            input,
             lane,
             consumer,
             transactor,
             rebuilds: 0,
-            restorer,
-            schemas,
+            beside,
             starts: Starts::new(),
             committed: NextOffsets::default(),
             partitions,
             epoch: 0,
+            at_end: if tells_ends { vec![None; usize::try_from(partitions).unwrap_or_default()] } else { Vec::new() },
             served: Instant::now(),
             held: BTreeMap::new(),
             ends_asked: Instant::now(),
-            input,
+            input_c,
         })
+    }
+
+    /// What it reads with beside its input.
+    pub fn beside(&self) -> &B {
+        &self.beside
     }
 
     /// Ends the open transaction as `fault` asks; a producer whose state is unknown is replaced, which fences it and
@@ -160,7 +184,7 @@ impl KafkaStream {
         }
         tracing::error!(
             partitions = ?added,
-            topic = self.topics.messages,
+            topic = self.input,
             "partitions were added while running and wait: give the output topics as many, then restart every process"
         );
         let held = self.consumer.pause(&self.list(added));
@@ -175,7 +199,7 @@ impl KafkaStream {
         }
         self.ends_asked = Instant::now();
         for (partition, end) in &mut self.held {
-            match self.consumer.fetch_watermarks(&self.topics.messages, *partition, END_MS_MAX) {
+            match self.consumer.fetch_watermarks(&self.input, *partition, END_MS_MAX) {
                 Ok((_, high)) => *end = Some(high),
                 // The next one would wait as long for the same broker.
                 Err(_) => return,
@@ -183,10 +207,18 @@ impl KafkaStream {
         }
     }
 
+    /// A partition has been read to its end, or has a record again.
+    fn set_end(&mut self, partition: i32, now: Option<Instant>) {
+        let place = usize::try_from(partition).ok().and_then(|partition| self.at_end.get_mut(partition));
+        if let Some(since) = place {
+            *since = now.map(|now| since.unwrap_or(now));
+        }
+    }
+
     fn list(&self, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.topics.messages, partition);
+            list.add_partition(&self.input, partition);
         }
         list
     }
@@ -194,7 +226,7 @@ impl KafkaStream {
     fn offsets(&self, offsets: &NextOffsets) -> Result<TopicPartitionList, Fault> {
         let mut list = TopicPartitionList::new();
         for (partition, next) in offsets.iter() {
-            list.add_partition_offset(&self.topics.messages, partition, Offset::Offset(next))
+            list.add_partition_offset(&self.input, partition, Offset::Offset(next))
                 .map_err(|error| Fault::kafka("naming an offset", error))?;
         }
         Ok(list)
@@ -209,11 +241,11 @@ impl KafkaStream {
     }
 }
 
-impl Stream for KafkaStream {
+impl<B: Beside> Stream for KafkaStream<B> {
     fn poll(&mut self, chunk: &mut Chunk, records_max: usize, mut wait: Duration) -> Result<Polled, Fault> {
         chunk.clear();
         if self.served.elapsed() > SERVE_MS {
-            self.restorer.serve();
+            self.beside.serve();
             self.served = Instant::now();
             self.ask_ends();
             self.keep_place()?;
@@ -224,7 +256,13 @@ impl Stream for KafkaStream {
         {
             match self.consumer.poll(wait) {
                 None => break,
-                Some(Ok(message)) => push(chunk, &message),
+                Some(Ok(message)) => {
+                    push(chunk, &message);
+                    let partition = message.partition();
+                    drop(message);
+                    self.set_end(partition, None);
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => self.set_end(partition, Some(Instant::now())),
                 Some(Err(KafkaError::MessageConsumptionFatal(Code::FencedInstanceId))) => {
                     self.keep_place()?;
                 }
@@ -292,7 +330,7 @@ impl Stream for KafkaStream {
 
     fn recover(&mut self, fault: &Fault) -> Result<NextOffsets, Fault> {
         // This is the loop that a lane is in while the broker is away. Records are read again: the rewind seeks.
-        self.restorer.serve();
+        self.beside.serve();
         client::serve(&self.consumer);
         self.keep_place()?;
         self.end_transaction(fault)?;
@@ -300,6 +338,7 @@ impl Stream for KafkaStream {
             // The other half of that bug: the loop went on where it was, and never read the aborted records again.
             return Ok(self.committed.clone());
         }
+        self.at_end.fill(None);
         let reset = self.kafka.auto_offset_reset;
         let assignment = self.consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
         self.committed = consumer::rewind(&self.consumer, assignment, reset, &mut self.starts)?;
@@ -323,23 +362,30 @@ impl Stream for KafkaStream {
         consumer::rewind(&self.consumer, list, self.kafka.auto_offset_reset, &mut self.starts).map(drop)
     }
 
-    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
-        self.restorer.restore(partition, limits, &self.schemas, go_on)
-    }
-
     fn rebuilds(&self) -> u64 {
         self.rebuilds
     }
 
+    fn silence(&self, partition: i32) -> Option<Duration> {
+        let since = *self.at_end.get(usize::try_from(partition).ok()?)?;
+        since.map(|since| since.elapsed())
+    }
+
     fn input(&self) -> &str {
-        &self.topics.messages
+        &self.input
     }
 
     fn lag(&self, partition: i32) -> Option<i64> {
-        let cached = || native::cached_high_watermark(&self.consumer, &self.input, partition);
+        let cached = || native::cached_high_watermark(&self.consumer, &self.input_c, partition);
         let high = self.held.get(&partition).copied().flatten().or_else(cached)?;
         let next = self.committed.next(partition).or_else(|| self.starts.get(&partition).copied())?;
         Some((high - next).max(0))
+    }
+}
+
+impl Restore for KafkaStream<Restorer> {
+    fn restore(&mut self, partition: i32, limits: WindowLimits, go_on: &dyn Fn() -> bool) -> Result<Window, Fault> {
+        self.beside.restore(partition, limits, go_on)
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{consumer::Consumer, error::KafkaError, types::RDKafkaErrorCode as Code};
 
-use super::{KafkaStream, client, consumer};
+use super::{Beside, KafkaStream, client, consumer};
 use crate::{
     fault::{Action, Exit, Fault},
     stream::NextOffsets,
@@ -32,7 +32,7 @@ use crate::{
 const RIVAL_HEARTBEATS: u32 = 3;
 const RIVAL_AGAIN_MS: Duration = Duration::from_millis(20);
 
-impl KafkaStream {
+impl<B: Beside> KafkaStream<B> {
     /// A newer process must not lose to a new producer of this one, built before this one heard that its place in the
     /// group is taken. A fenced producer alone says nothing: the broker also fences one whose transaction took too long,
     /// say behind a SIGSTOP.
@@ -89,7 +89,7 @@ impl KafkaStream {
 
     /// Replaces the consumer; all that the lane had or was about to get is revoked.
     fn join_anew(&mut self) -> Result<(), Fault> {
-        let new = consumer::join(&self.kafka, self.lane, &self.topics.messages)?;
+        let new = consumer::join(&self.kafka, self.lane, &self.input, !self.at_end.is_empty())?;
         let had = self.consumer.assignment().map_err(|error| Fault::kafka("reading the assignment", error))?;
         new.context().inherit(self.consumer.context(), had.elements().iter().map(|element| element.partition()));
         let old = std::mem::replace(&mut self.consumer, new);

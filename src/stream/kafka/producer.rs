@@ -165,6 +165,8 @@ impl Transactor {
             Topic::Verdicts => &topics.verdicts,
             Topic::Predictions => &topics.predictions,
             Topic::DeadLetters => &topics.dead_letters,
+            Topic::DriftReports => &topics.drift_reports,
+            Topic::DriftState => &topics.drift_state,
         };
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(output.partition);
         record.key = output.key;
