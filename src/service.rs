@@ -36,7 +36,7 @@ use crate::{
         Restore,
         kafka::{
             KafkaStream, Restorer, Route,
-            topics::{self, Checked},
+            topics::{self, Checked, Role},
         },
     },
 };
@@ -262,7 +262,7 @@ fn load_task(task: &config::Task) -> Result<Task, Failure> {
 /// A record's answers go to the partition number of its input, and the window lives in the verdicts: topics that do
 /// not allow it are refused before anything is consumed.
 fn check_topics(config: &Config) -> Result<Checked, Failure> {
-    topics::check(config).map_err(|findings| {
+    topics::check(config, &Role::of_run(config)).map_err(|findings| {
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         Failure::new(Exit::Unavailable, anyhow::anyhow!("{}", findings.join("\n")))
     })

@@ -107,7 +107,7 @@ fn with_everything_there_nothing_fails_and_nothing_is_made() {
         "gives its golden scores",
         "1 broker answers over plaintext",
         "verify transactions (Kafka 3.6 or later)",
-        "all four are there, with 2 partitions",
+        "all 4 are there, with 2 partitions",
         "nobody is in it now",
         "no message waits; 2 partitions have no commit yet",
         "no transaction is open",

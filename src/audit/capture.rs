@@ -106,7 +106,7 @@ fn letters_kept_from(config: &Config, log: &Log, captured: &mut [Captured]) -> R
     if captured.iter().all(|captured| captured.outputs[2].span.low == 0) {
         return Ok(());
     }
-    let found = topics::describe(config)?;
+    let found = topics::describe(config, &Role::STREAM)?;
     let letters = found.iter().find(|topic| topic.role == Role::DeadLetters && topic.retention_bytes < 0);
     let Some(letters) = letters.filter(|letters| letters.retention_ms >= 0) else { return Ok(()) };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);

@@ -19,7 +19,7 @@ use crate::{
     hash::Hasher,
     ops::shutdown::Shutdown,
     service,
-    stream::kafka::topics::{self, TopicsError, Wanted},
+    stream::kafka::topics::{self, Role, TopicsError, Wanted},
 };
 
 /// After a signal, for deleting the topics.
@@ -85,7 +85,7 @@ impl Ground {
         };
         config.kafka.group_id = format!("{}-{name}", self.name);
         let wanted = Wanted { partitions: Some(self.partitions), replicas: None };
-        let made = topics::create(&config, wanted);
+        let made = topics::create(&config, &Role::STREAM, wanted);
         // Without a connection there is nothing to delete, nor a way to.
         self.made.fetch_or(!matches!(made, Err(TopicsError::Connect(_))), Ordering::Relaxed);
         made.map_err(|error| Failure::new(Exit::Unavailable, error))?;

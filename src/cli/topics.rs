@@ -4,9 +4,10 @@ use clap::Subcommand;
 
 use super::{ConfigArg, output::print, table::table};
 use crate::{
+    config::Config,
     failure::Failure,
     fault::Exit,
-    stream::kafka::topics::{self, Finding, Settings, TopicsError, Wanted},
+    stream::kafka::topics::{self, Finding, Role, Settings, TopicsError, Wanted},
 };
 
 /// What `assize topics` takes.
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   assize topics create                          make messages, verdicts, predictions and dead-letters
   assize topics create --partitions 32 --replication-factor 3
+  assize topics create --drift                  labels, drift-reports and drift-state too
   assize topics check --config assize.toml      what `assize run` checks before it starts
 
 Exit codes: 0 all topics are as needed; 69 they are not, or Kafka does not answer.";
@@ -36,13 +38,33 @@ enum What {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=15))]
         replication_factor: Option<i32>,
         #[command(flatten)]
+        drift: DriftArg,
+        #[command(flatten)]
         config: ConfigArg,
     },
     /// Check that the topics are as `assize run` needs them; every finding says what to do.
     Check {
         #[command(flatten)]
+        drift: DriftArg,
+        #[command(flatten)]
         config: ConfigArg,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct DriftArg {
+    /// The topics of the drift job too; they are included without it when drift.enabled is set.
+    #[arg(long)]
+    drift: bool,
+}
+
+impl DriftArg {
+    fn roles(&self, config: &Config) -> Vec<Role> {
+        match self.drift {
+            true => Role::STREAM.into_iter().chain(Role::DRIFT).collect(),
+            false => Role::of_run(config),
+        }
+    }
 }
 
 impl Args {
@@ -52,17 +74,20 @@ impl Args {
     /// [`Failure`] with [`Exit::Config`], or [`Exit::Unavailable`] when Kafka does not answer or refuses.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let unavailable = |error: TopicsError| Failure::new(Exit::Unavailable, error);
-        let (config, made, wanted) = match self.what {
-            What::Check { config } => (config.load()?, Vec::new(), None),
-            What::Create { partitions, replication_factor, config } => {
+        let (config, roles, made, wanted) = match self.what {
+            What::Check { drift, config } => {
                 let config = config.load()?;
-                let wanted = Wanted { partitions, replicas: replication_factor };
-                let made = topics::create(&config, wanted).map_err(unavailable)?;
-                (config, made, partitions)
+                (config.clone(), drift.roles(&config), Vec::new(), None)
+            }
+            What::Create { partitions, replication_factor, drift, config } => {
+                let config = config.load()?;
+                let (roles, wanted) = (drift.roles(&config), Wanted { partitions, replicas: replication_factor });
+                let made = topics::create(&config, &roles, wanted).map_err(unavailable)?;
+                (config, roles, made, partitions)
             }
         };
-        let found = topics::describe(&config).map_err(unavailable)?;
-        let mut findings = topics::findings(&config, &found);
+        let found = topics::describe(&config, &roles).map_err(unavailable)?;
+        let mut findings = topics::findings(&config, &roles, &found);
         findings.extend(other_partitions(&found, wanted));
         let findings_text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
         print(&(show(&found, &made) + &findings_text))?;

@@ -51,21 +51,23 @@ pub(super) fn check(config: &Config, report: &Report) {
     }
 }
 
-/// Every topic, when all four are there.
+/// Every topic, when all are there.
 fn check_topics(config: &Config, report: &Report) -> Option<Vec<Settings>> {
-    let found = match topics::describe(config) {
+    let roles = topics::Role::of_run(config);
+    let found = match topics::describe(config, &roles) {
         Ok(found) => found,
         Err(error) => {
             report.fail("topics", error, "group and access rules were not looked at");
             return None;
         }
     };
-    let findings = topics::findings(config, &found);
+    let findings = topics::findings(config, &roles, &found);
     findings.iter().for_each(|finding| report.fail("topics", &finding.problem, &finding.remedy));
     topics::advice(config, &found).iter().for_each(|risk| report.warn("topics", &risk.problem, &risk.remedy));
-    let messages = found.first().filter(|_| found.len() == topics::Role::ALL.len())?;
+    let messages = found.first().filter(|_| found.len() == roles.len())?;
     if findings.is_empty() {
-        let found = format!("all four are there, with {} partitions and the settings needed", messages.partitions);
+        let found =
+            format!("all {} are there, with {} partitions and the settings needed", roles.len(), messages.partitions);
         report.ok("topics", found);
     }
     Some(found)

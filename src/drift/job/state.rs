@@ -59,15 +59,18 @@ impl Key {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// The partition of an input that it belongs to, if it does to one.
+    pub fn source(&self) -> Option<Source> {
+        match self {
+            Self::Progress(source) | Self::Pane(source, _) | Self::Entry(source, _) => Some(*source),
+            Self::Merged(_) | Self::Reported | Self::Alarms(..) | Self::Alert(_) | Self::Retrain(_) => None,
+        }
+    }
+
     /// The partition of the state that it lies in, of so many. What belongs to a partition of an input lies in that of its
     /// number, what belongs to all in the first.
     pub fn partition(&self, partitions: i32) -> i32 {
-        match self {
-            Self::Progress(source) | Self::Pane(source, _) | Self::Entry(source, _) => {
-                source.partition.rem_euclid(partitions.max(1))
-            }
-            Self::Merged(_) | Self::Reported | Self::Alarms(..) | Self::Alert(_) | Self::Retrain(_) => 0,
-        }
+        self.source().map_or(0, |source| source.partition.rem_euclid(partitions.max(1)))
     }
 }
 

@@ -10,6 +10,7 @@
 mod client;
 mod connect;
 mod consumer;
+mod follower;
 mod native;
 mod place;
 mod producer;
@@ -44,6 +45,7 @@ use producer::Transactor;
 pub use client::{ASK_MS_MAX, base, reader};
 pub(crate) use client::{consumer as lane_consumer, producer as lane_producer};
 pub use connect::{Asking, ConnectError, asking_reader, metadata};
+pub use follower::Follower;
 pub(crate) use native::{flush, for_each_header};
 pub use restore::Restorer;
 pub use stable::{Deadline, StableReader};

@@ -1,4 +1,4 @@
-//! The four topics: made with the settings that the engine needs, and checked for them before it starts.
+//! The topics: made with the settings that the engine needs, and checked for them before it starts.
 //!
 //! ```text
 //! broker ──► describe ──► Settings of each topic ──► rules ──► Finding: what is wrong, and what to do
@@ -40,13 +40,18 @@ const REPLICAS_DEFAULT: i32 = 3;
 /// Topics that are as the engine needs them.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// Partitions of each topic.
+    /// Partitions of the first.
     pub partitions: i32,
-    /// What the broker says of them, in the order of [`Role::ALL`].
+    /// What the broker says of them, in the order of their roles.
     pub topics: Vec<Settings>,
 }
 
 impl Checked {
+    /// Partitions of the topic of a role; none when it was not asked for.
+    pub fn partitions_of(&self, role: Role) -> Option<i32> {
+        self.topics.iter().find(|topic| topic.role == role).map(|topic| topic.partitions)
+    }
+
     /// Largest dead letter that its topic takes whatever it compresses to: key, value and headers, bytes.
     pub fn dead_letter_bytes_max(&self) -> usize {
         let topic = self.topics.iter().find(|topic| topic.role == Role::DeadLetters);
@@ -58,6 +63,11 @@ impl Checked {
 
 /// What a batch of one record takes besides key, value and headers, at most, bytes.
 const BATCH_BYTES: i64 = 512;
+
+/// Length of a segment of the drift state: the last one is not compacted.
+const STATE_SEGMENT_BYTES: i64 = 32 << 20;
+/// How long new topics keep drift reports: 90 days.
+const REPORTS_RETENTION_MS: i64 = 90 * 86_400_000;
 
 /// What new topics shall be like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,42 +122,42 @@ pub enum TopicsError {
     Runtime(#[source] std::io::Error),
 }
 
-/// Checks that the four topics exist and are as the engine needs them: equal partition counts, outputs that are not
+/// Checks that the topics of `roles` exist and are as the engine needs them: equal partition counts, outputs that are not
 /// compacted, verdicts kept for the idempotency window, dead letters large enough. Blocks at most some 20 s; not to be
 /// called from a runtime's thread.
 ///
 /// # Errors
 /// Everything that is wrong, each with what to do.
-pub fn check(config: &Config) -> Result<Checked, Vec<Finding>> {
-    let topics = describe(config).map_err(|error| {
+pub fn check(config: &Config, roles: &[Role]) -> Result<Checked, Vec<Finding>> {
+    let topics = describe(config, roles).map_err(|error| {
         let remedy = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
         vec![Finding { problem: error.to_string(), remedy }]
     })?;
-    let findings = findings(config, &topics);
+    let findings = findings(config, roles, &topics);
     match topics.first() {
-        Some(messages) if findings.is_empty() => Ok(Checked { partitions: messages.partitions, topics }),
+        Some(first) if findings.is_empty() => Ok(Checked { partitions: first.partitions, topics }),
         _ => Err(findings),
     }
 }
 
-/// What the broker says of the topics that exist, in the order of [`Role::ALL`].
+/// What the broker says of those topics of `roles` that exist, in that order.
 ///
 /// # Errors
 /// [`TopicsError::Unreachable`].
-pub fn describe(config: &Config) -> Result<Vec<Settings>, TopicsError> {
-    Broker::connect(config)?.describe()
+pub fn describe(config: &Config, roles: &[Role]) -> Result<Vec<Settings>, TopicsError> {
+    Broker::connect(config)?.describe(roles)
 }
 
 /// Makes the topics that do not exist, and leaves the others as they are. Returns the names of those it made.
 ///
 /// # Errors
 /// [`TopicsError`]; topics made before the error stay.
-pub fn create(config: &Config, wanted: Wanted) -> Result<Vec<String>, TopicsError> {
+pub fn create(config: &Config, roles: &[Role], wanted: Wanted) -> Result<Vec<String>, TopicsError> {
     let broker = Broker::connect(config)?;
     let mut made = Vec::new();
-    for role in Role::ALL {
+    for &role in roles {
         // Asked for each: the input's settings, just made, decide those of the others.
-        let found = broker.describe()?;
+        let found = broker.describe(roles)?;
         if !found.iter().any(|topic| topic.role == role) {
             broker.create(role, &found, wanted)?;
             made.push(role.name(&config.topics).to_owned());
@@ -195,14 +205,9 @@ impl<'a> Broker<'a> {
         })
     }
 
-    fn describe(&self) -> Result<Vec<Settings>, TopicsError> {
-        let found: Vec<_> = Role::ALL
-            .into_iter()
-            .map(|role| self.shape(role))
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .flatten()
-            .collect();
+    fn describe(&self, roles: &[Role]) -> Result<Vec<Settings>, TopicsError> {
+        let found: Vec<_> =
+            roles.iter().map(|&role| self.shape(role)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         if found.is_empty() {
             return Ok(Vec::new());
         }
@@ -240,6 +245,8 @@ impl<'a> Broker<'a> {
     fn create(&self, role: Role, found: &[Settings], wanted: Wanted) -> Result<(), TopicsError> {
         let messages = found.iter().find(|topic| topic.role == Role::Messages);
         let partitions = wanted.partitions.or(messages.map(|topic| topic.partitions)).unwrap_or(PARTITIONS_DEFAULT);
+        // Few, and read in their order.
+        let partitions = if role == Role::DriftReports { 1 } else { partitions };
         let replicas = wanted.replicas.map_or_else(|| self.replicas(), Ok)?;
         let settings = self.settings(role, messages, replicas);
         let name = role.name(&self.config.topics);
@@ -265,8 +272,19 @@ impl<'a> Broker<'a> {
 
     fn settings(&self, role: Role, messages: Option<&Settings>, replicas: i32) -> Vec<(&'static str, String)> {
         let mut settings = Vec::new();
-        if role != Role::Messages {
-            settings.push(("cleanup.policy", "delete".to_owned()));
+        match role {
+            Role::Messages | Role::Labels => {}
+            Role::DriftState => settings.extend([
+                ("cleanup.policy", "compact".to_owned()),
+                ("max.message.bytes", rules::STATE_BYTES_MAX.to_string()),
+                // Whoever takes a partition over reads all of it: it is kept short.
+                ("segment.bytes", STATE_SEGMENT_BYTES.to_string()),
+                ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+            ]),
+            _ => settings.push(("cleanup.policy", "delete".to_owned())),
+        }
+        if role == Role::DriftReports {
+            settings.push(("retention.ms", REPORTS_RETENTION_MS.to_string()));
         }
         if role == Role::Verdicts {
             settings.push(("retention.ms", rules::verdicts_retention_ms(self.config).to_string()));

@@ -1,4 +1,4 @@
-//! What the four topics must be like, as a pure function of what the broker says of them.
+//! What the topics must be like, as a pure function of what the broker says of them.
 
 use std::fmt;
 
@@ -6,6 +6,9 @@ use crate::config::{Config, Topics};
 
 /// What a dead letter's headers may add to its input, bytes.
 pub(super) const HEADERS_BYTES_MAX: i64 = 64 * 1024;
+
+/// Largest record of the drift job's state, bytes.
+pub(super) const STATE_BYTES_MAX: i64 = 16 << 20;
 
 /// What a topic is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +21,36 @@ pub enum Role {
     Predictions,
     /// Rejected records.
     DeadLetters,
+    /// What messages truly were.
+    Labels,
+    /// What the drift job says of each window.
+    DriftReports,
+    /// What the drift job knows.
+    DriftState,
 }
 
 impl Role {
-    /// Every role; the input first, because the others are measured against it.
-    pub const ALL: [Self; 4] = [Self::Messages, Self::Verdicts, Self::Predictions, Self::DeadLetters];
+    /// Those of the stream; the input first, because the others are measured against it.
+    pub const STREAM: [Self; 4] = [Self::Messages, Self::Verdicts, Self::Predictions, Self::DeadLetters];
+    /// Those that the drift job has besides the predictions.
+    pub const DRIFT: [Self; 3] = [Self::Labels, Self::DriftReports, Self::DriftState];
+
+    /// Those that `assize run` needs.
+    pub fn of_run(config: &Config) -> Vec<Self> {
+        let drift = if config.drift.enabled { Self::of_drift(config) } else { Vec::new() };
+        Self::STREAM.into_iter().chain(drift.into_iter().filter(|role| *role != Self::Predictions)).collect()
+    }
+
+    /// Those that `assize drift run` needs.
+    pub fn of_drift(config: &Config) -> Vec<Self> {
+        let all = [Self::Predictions].into_iter().chain(Self::DRIFT);
+        all.filter(|role| *role != Self::Labels || config.drift.labels.enabled).collect()
+    }
+
+    /// Whether its records go to the partition number of their input.
+    fn follows_messages(self) -> bool {
+        matches!(self, Self::Verdicts | Self::Predictions | Self::DeadLetters)
+    }
 
     /// The configured name of its topic.
     pub fn name(self, topics: &Topics) -> &str {
@@ -31,6 +59,9 @@ impl Role {
             Self::Verdicts => &topics.verdicts,
             Self::Predictions => &topics.predictions,
             Self::DeadLetters => &topics.dead_letters,
+            Self::Labels => &topics.labels,
+            Self::DriftReports => &topics.drift_reports,
+            Self::DriftState => &topics.drift_state,
         }
     }
 }
@@ -74,10 +105,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with `found`, which holds the topics that exist.
-pub fn findings(config: &Config, found: &[Settings]) -> Vec<Finding> {
-    let mut findings: Vec<_> = Role::ALL
-        .into_iter()
+/// Everything that is wrong with `found`, which holds those of the topics of `roles` that exist.
+pub fn findings(config: &Config, roles: &[Role], found: &[Settings]) -> Vec<Finding> {
+    let mut findings: Vec<_> = roles
+        .iter()
+        .copied()
         .filter(|role| !found.iter().any(|topic| topic.role == *role))
         .map(|role| missing(role.name(&config.topics)))
         .collect();
@@ -87,6 +119,7 @@ pub fn findings(config: &Config, found: &[Settings]) -> Vec<Finding> {
         findings.extend(compaction(config, topic));
         findings.extend(retention(config, topic));
         findings.extend(messages.and_then(|messages| message_bytes(config, messages, topic)));
+        findings.extend(state_bytes(config, topic));
     }
     findings
 }
@@ -101,7 +134,7 @@ fn missing(name: &str) -> Finding {
 /// Outputs go to the partition number of their input.
 fn partitions(config: &Config, messages: &Settings, topic: &Settings) -> Option<Finding> {
     let wanted = messages.partitions;
-    (topic.partitions != wanted).then(|| Finding {
+    (topic.role.follows_messages() && topic.partitions != wanted).then(|| Finding {
         problem: format!("topic {} has {} partitions and {} has {wanted}", topic.name, topic.partitions, messages.name),
         remedy: if topic.partitions < wanted {
             format!(
@@ -114,8 +147,15 @@ fn partitions(config: &Config, messages: &Settings, topic: &Settings) -> Option<
     })
 }
 
-/// Compaction keeps the last record of a key, which is a user: all others would be gone.
+/// Compaction keeps the last record of a key. In most topics that is a user: all others would be gone. The state of the
+/// drift job is just that.
 fn compaction(config: &Config, topic: &Settings) -> Option<Finding> {
+    if topic.role == Role::DriftState {
+        return (topic.cleanup_policy != "compact").then(|| Finding {
+            problem: format!("topic {} is not compacted, and what the drift job knows would be deleted", topic.name),
+            remedy: alter(config, topic, "cleanup.policy", "compact"),
+        });
+    }
     (topic.role != Role::Messages && topic.cleanup_policy.contains("compact")).then(|| Finding {
         problem: format!("topic {} is compacted, which would keep one record of each user", topic.name),
         remedy: alter(config, topic, "cleanup.policy", "delete"),
@@ -147,6 +187,17 @@ fn message_bytes(config: &Config, messages: &Settings, topic: &Settings) -> Opti
             topic.name, topic.message_bytes_max, messages.name, messages.message_bytes_max
         ),
         remedy: alter(config, topic, "max.message.bytes", &wanted.to_string()),
+    })
+}
+
+/// All counts of a pane are one record.
+fn state_bytes(config: &Config, topic: &Settings) -> Option<Finding> {
+    (topic.role == Role::DriftState && topic.message_bytes_max < STATE_BYTES_MAX).then(|| Finding {
+        problem: format!(
+            "topic {} has max.message.bytes {}, less than the {STATE_BYTES_MAX} that the counts of a pane may take",
+            topic.name, topic.message_bytes_max
+        ),
+        remedy: alter(config, topic, "max.message.bytes", &STATE_BYTES_MAX.to_string()),
     })
 }
 
@@ -185,14 +236,14 @@ pub(super) mod tests {
             message_bytes_max: if role == Role::DeadLetters { 1_114_124 } else { 1_048_588 },
             min_insync_replicas: 2,
         };
-        Role::ALL.map(topic).to_vec()
+        Role::STREAM.map(topic).to_vec()
     }
 
     /// The findings after one change to topics that are right.
     fn after(change: impl FnOnce(&mut Vec<Settings>)) -> Vec<String> {
         let mut topics = good();
         change(&mut topics);
-        findings(&Config::default(), &topics).iter().map(ToString::to_string).collect()
+        findings(&Config::default(), &Role::STREAM, &topics).iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -1,0 +1,321 @@
+//! A lane of the job: one thread that owns one stream, counts its records into panes, and commits counts and offsets
+//! together.
+//!
+//! ```text
+//!  ┌─► poll ──► count into panes ──► due? ──► changed panes, progress, windows that ended ──► commit with the offsets
+//!  │     │ assignment changed, fault             (no transaction is open in between)              │
+//!  │     ▼                                                                                        │
+//!  └── forget everything, recover, read the state back ◄──────────────────────────────────────────┘ on any fault
+//! ```
+//!
+//! What is in memory and not committed is forgotten on any fault and counted again: there is one truth, and it is in the
+//! topic.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    merger::Merger,
+    partition::{Partition, Table},
+    state::{Input, Key, Source},
+    store::Store,
+    time::PaneClock,
+};
+use crate::{
+    clock::now_ms,
+    fault::{Action, Fault},
+    lane::Recovery,
+    ops::{health::LaneHealth, metrics::DriftMetrics, shutdown::Shutdown},
+    stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
+};
+
+/// How long a lane waits for records.
+const IDLE_MS: Duration = Duration::from_millis(100);
+/// How often the lane looks at what moves without records.
+const TICK_MS: Duration = Duration::from_millis(250);
+/// Pause before a pane that was closed is committed, so that those of other partitions come with it.
+const CLOSED_MS: Duration = Duration::from_millis(1_000);
+
+/// The partitions of a lane.
+pub type Partitions<F> = BTreeMap<i32, Partition<<F as Fold>::Pane, <F as Fold>::Table>>;
+
+/// What is done with the records of an input.
+pub trait Fold {
+    /// The input.
+    const INPUT: Input;
+    /// Counts of a pane.
+    type Pane: Default + Serialize + DeserializeOwned;
+    /// What a partition remembers beside them.
+    type Table: Table;
+
+    /// Counts a chunk; partitions that are not in `partitions` are none of this lane. What comes out may depend on the
+    /// records of each partition and their order only.
+    ///
+    /// # Errors
+    /// [`Fault`], when the chunk must be read again.
+    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, go_on: &dyn Fn() -> bool) -> Result<(), Fault>
+    where
+        Self: Sized;
+}
+
+/// How often what happens.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneLimits {
+    /// Records of a chunk.
+    pub chunk_records_max: usize,
+    /// From one commit to the next.
+    pub snapshot: Duration,
+    /// A partition that is read to its end and silent for so long holds no window open.
+    pub idle: Duration,
+    /// New producers within a minute before the lane gives up.
+    pub rebuilds_per_minute_max: usize,
+}
+
+/// One lane of the job.
+pub struct DriftLane<'a, S, F: Fold, R> {
+    stream: S,
+    fold: F,
+    store: R,
+    /// Puts the windows together; of the lane that has partition 0.
+    merger: Option<Merger>,
+    clock: PaneClock,
+    limits: LaneLimits,
+    shutdown: &'a Shutdown,
+    health: LaneHealth,
+    metrics: DriftMetrics,
+    recovery: Recovery<'a>,
+    assigned: BTreeSet<i32>,
+    /// Whether the state of `assigned` is here.
+    is_loaded: bool,
+    partitions: Partitions<F>,
+    /// Of every partition, committed or counted.
+    next: NextOffsets,
+    /// Since the last commit.
+    records: u64,
+    snapshot_at: Instant,
+    tick_at: Instant,
+    chunk: Chunk,
+    outputs: Outputs,
+}
+
+impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
+    /// A lane over `stream`; `merger` for the lane of predictions.
+    #[allow(clippy::too_many_arguments, reason = "each is one thing that a lane is made of")]
+    pub fn new(
+        stream: S,
+        fold: F,
+        store: R,
+        merger: Option<Merger>,
+        clock: PaneClock,
+        limits: LaneLimits,
+        shutdown: &'a Shutdown,
+        health: LaneHealth,
+        metrics: DriftMetrics,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            recovery: Recovery::new(shutdown, health.clone(), limits.rebuilds_per_minute_max),
+            stream,
+            fold,
+            store,
+            merger,
+            clock,
+            limits,
+            shutdown,
+            health,
+            metrics,
+            assigned: BTreeSet::new(),
+            is_loaded: true,
+            partitions: BTreeMap::new(),
+            next: NextOffsets::default(),
+            records: 0,
+            snapshot_at: now,
+            tick_at: now,
+            chunk: Chunk::default(),
+            outputs: Outputs::default(),
+        }
+    }
+
+    /// Runs until the stream ends or a stop is asked for; what was counted is then committed.
+    ///
+    /// # Errors
+    /// [`Fault`] with [`Action::Exit`]: the job cannot go on.
+    pub fn run(&mut self) -> Result<(), Fault> {
+        loop {
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(fault) => {
+                    self.forget();
+                    let Some(committed) = self.recovery.recover(&mut self.stream, fault)? else { return Ok(()) };
+                    self.next = committed;
+                }
+            }
+        }
+    }
+
+    /// Its stream, when it has run.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
+    /// Once around; false at the end.
+    fn turn(&mut self) -> Result<bool, Fault> {
+        self.health.progress();
+        self.load()?;
+        let polled = match self.shutdown.requested() {
+            true => Polled::Ended,
+            false => self.stream.poll(&mut self.chunk, self.limits.chunk_records_max, IDLE_MS)?,
+        };
+        match &polled {
+            Polled::Records => self.count()?,
+            Polled::Assignment(change) => return self.reassign(change).map(|()| true),
+            Polled::Idle | Polled::Ended => {}
+        }
+        if self.tick_at.elapsed() >= TICK_MS {
+            self.tick()?;
+        }
+        let ended = polled == Polled::Ended;
+        if ended || self.is_due() {
+            self.snapshot()?;
+        }
+        Ok(!ended)
+    }
+
+    fn count(&mut self) -> Result<(), Fault> {
+        let (shutdown, health) = (self.shutdown, &self.health);
+        let go_on = || {
+            health.progress();
+            !shutdown.requested()
+        };
+        self.fold.fold(&self.chunk, &mut self.partitions, &go_on)?;
+        self.chunk.records().for_each(|record| self.next.advance_past(record.partition, record.offset));
+        self.records += self.chunk.len() as u64;
+        Ok(())
+    }
+
+    /// What moves without records: time in silent partitions, and what other lanes closed.
+    fn tick(&mut self) -> Result<(), Fault> {
+        self.tick_at = Instant::now();
+        let now_ms = now_ms();
+        for (&number, partition) in &mut self.partitions {
+            if self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
+                let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
+                partition.silent(now_ms.saturating_sub(idle_ms));
+            }
+            if let Some(watermark_ms) = partition.progress().watermark_ms {
+                self.metrics.set_watermark(F::INPUT, number, watermark_ms);
+            }
+        }
+        if let Some(merger) = &mut self.merger {
+            merger.follow(&self.store)?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let has_closed = || self.partitions.values().any(Partition::has_closed);
+        let merger_waits = || self.merger.as_ref().is_some_and(Merger::is_due);
+        let elapsed = self.snapshot_at.elapsed();
+        elapsed >= self.limits.snapshot
+            || (elapsed >= CLOSED_MS.min(self.limits.snapshot) && (has_closed() || merger_waits()))
+    }
+
+    /// Writes what changed and commits it with the offsets.
+    fn snapshot(&mut self) -> Result<(), Fault> {
+        let start = Instant::now();
+        self.snapshot_at = start;
+        self.outputs.clear();
+        let state_partitions = self.store.partitions();
+        for partition in self.partitions.values_mut() {
+            partition.write(state_partitions, &mut self.outputs);
+        }
+        if let Some(merger) = &mut self.merger {
+            merger.write(state_partitions, &mut self.outputs)?;
+        }
+        if self.outputs.is_empty() && self.records == 0 {
+            self.recovery.settled();
+            return Ok(());
+        }
+        self.stream.begin()?;
+        self.stream.send(&self.outputs)?;
+        self.stream.commit(&self.offsets())?;
+        self.partitions.values_mut().for_each(Partition::committed);
+        if let Some(merger) = &mut self.merger {
+            merger.committed();
+        }
+        self.metrics.committed(F::INPUT, self.records, start.elapsed());
+        self.records = 0;
+        self.recovery.settled();
+        Ok(())
+    }
+
+    /// Of every partition: committing them again shows the broker that they are still ours.
+    fn offsets(&self) -> NextOffsets {
+        let mut offsets = NextOffsets::default();
+        for &partition in self.partitions.keys() {
+            offsets.set_next(partition, self.next.next(partition).unwrap_or_default());
+        }
+        offsets
+    }
+
+    fn reassign(&mut self, change: &Assignment) -> Result<(), Fault> {
+        for partition in &change.revoked {
+            self.assigned.remove(partition);
+            self.metrics.forget_partition(F::INPUT, *partition);
+        }
+        self.assigned.extend(&change.assigned);
+        self.health.set_assigned(true);
+        self.forget();
+        self.next = self.stream.recover(&Fault::new(Action::Abort, "partitions moved"))?;
+        Ok(())
+    }
+
+    /// Nothing in memory is true any more.
+    fn forget(&mut self) {
+        self.partitions.clear();
+        self.records = 0;
+        self.is_loaded = false;
+        if let Some(merger) = &mut self.merger {
+            merger.forget();
+        }
+    }
+
+    /// Reads the state of the assigned partitions back, after their stable offsets are known and before they are read.
+    fn load(&mut self) -> Result<(), Fault> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        let (shutdown, health) = (self.shutdown, &self.health);
+        let go_on = || {
+            health.progress();
+            !shutdown.requested()
+        };
+        let state_partitions = self.store.partitions();
+        for &number in &self.assigned {
+            let source = Source { input: F::INPUT, partition: number };
+            let mut kept = BTreeMap::new();
+            self.store.read(Key::Progress(source).partition(state_partitions), &go_on, &mut |key, value| {
+                let Some(key) = Key::parse(key).filter(|key| key.source() == Some(source)) else { return Ok(()) };
+                match value {
+                    Some(value) => drop(kept.insert(key, value.to_vec())),
+                    None => drop(kept.remove(&key)),
+                }
+                Ok(())
+            })?;
+            let mut partition = Partition::new(source, self.clock);
+            kept.iter().try_for_each(|(key, value)| partition.restore(key, value))?;
+            self.partitions.insert(number, partition);
+        }
+        if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {
+            merger.load(&self.store, &go_on)?;
+        }
+        self.is_loaded = true;
+        self.health.set_restored();
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Where the job reads its state back from: the topic `drift-state`.
+
+use std::time::Duration;
+
+use rdkafka::Message as _;
+
+use crate::{
+    config::Kafka,
+    fault::Fault,
+    stream::kafka::{Beside, Deadline, Follower, StableReader},
+};
+
+/// A record of the state: its key and its value, none when it is deleted.
+pub type Each<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), Fault>;
+
+/// The committed records of the state.
+pub trait Store {
+    /// Its partitions.
+    fn partitions(&self) -> i32;
+
+    /// Calls `each` for the records of a partition up to everything that was written before the call, waiting for open
+    /// transactions to end; `go_on` is asked again and again meanwhile. Returns where [`Store::follow`] goes on.
+    ///
+    /// # Errors
+    /// [`Fault`], which may ask to come again.
+    fn read(&self, partition: i32, go_on: &dyn Fn() -> bool, each: Each<'_>) -> Result<i64, Fault>;
+
+    /// From now on, [`Store::next`] gives what is committed from these offsets on; nothing when there are none.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn follow(&self, starts: &[(i32, i64)]) -> Result<(), Fault>;
+
+    /// Calls `each` for the next record, if there is one already. Records may come twice.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn next(&self, each: Each<'_>) -> Result<bool, Fault>;
+}
+
+/// The state in Kafka.
+pub struct KafkaStore {
+    reader: StableReader,
+    follower: Follower,
+    partitions: i32,
+    wait_max: Duration,
+}
+
+impl KafkaStore {
+    /// Clients for `topic`, which has so many partitions; a reading takes `wait_max` at most.
+    ///
+    /// # Errors
+    /// When a setting of the client is refused.
+    pub fn new(kafka: &Kafka, topic: &str, partitions: i32, wait_max: Duration) -> Result<Self, Fault> {
+        let (reader, follower) = (StableReader::new(kafka, topic)?, Follower::new(kafka, topic)?);
+        Ok(Self { reader, follower, partitions, wait_max })
+    }
+}
+
+impl Store for KafkaStore {
+    fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    fn read(&self, partition: i32, go_on: &dyn Fn() -> bool, each: Each<'_>) -> Result<i64, Fault> {
+        let deadline = Deadline::within(self.wait_max, go_on);
+        let (low, high) = self.reader.span(partition, &deadline)?;
+        if low < high {
+            self.reader.read(partition, low, &deadline, &mut |message| match message.key() {
+                Some(key) => each(key, message.payload()),
+                None => Ok(()),
+            })?;
+        }
+        Ok(high)
+    }
+
+    fn follow(&self, starts: &[(i32, i64)]) -> Result<(), Fault> {
+        self.follower.start(starts.iter().copied())
+    }
+
+    fn next(&self, each: Each<'_>) -> Result<bool, Fault> {
+        let Some(message) = self.follower.next(Duration::ZERO)? else { return Ok(false) };
+        if let Some(key) = message.key() {
+            each(key, message.payload())?;
+        }
+        Ok(true)
+    }
+}
+
+impl Beside for KafkaStore {
+    fn serve(&self) {
+        self.reader.serve();
+    }
+}
