@@ -100,6 +100,18 @@ impl Bench {
         run.spawn()
     }
 
+    /// Starts `assize drift run` as `instance`, with more of an environment and its log in `<log>.log`.
+    pub fn start_drift(&self, log: &str, instance: &str, environment: &[(&str, &str)]) -> Running {
+        let mut run = self.assize(log, &["drift", "run"]);
+        run.command
+            .env("ASSIZE_KAFKA__INSTANCE", instance)
+            .env("ASSIZE_KAFKA__SESSION_TIMEOUT_MS", "6000")
+            .env("ASSIZE_KAFKA__TRANSACTION_TIMEOUT_MS", "5000")
+            .env("ASSIZE_ADMIN__LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied());
+        run.spawn()
+    }
+
     /// Sends a file of messages as an upstream producer would.
     pub fn send(&self, file: &Path, more: &[&str]) -> Running {
         self.assize("send", &[&["send", file.to_str().unwrap()], more].concat()).spawn()

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use assize::{config::Config, stream::kafka::base};
+use assize::{config::{Config, Topics}, stream::kafka::base};
 use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
@@ -104,7 +104,8 @@ impl Sandbox {
         let folder = TempDir::new().unwrap();
         let text = format!(
             "[kafka]\nbootstrap_servers = \"{kafka}\"\ngroup_id = \"{name}\"\n[topics]\nmessages = \"{name}-messages\"\n\
-             verdicts = \"{name}-verdicts\"\npredictions = \"{name}-predictions\"\ndead_letters = \"{name}-dead\"\n"
+             verdicts = \"{name}-verdicts\"\npredictions = \"{name}-predictions\"\ndead_letters = \"{name}-dead\"\n\
+             labels = \"{name}-labels\"\ndrift_reports = \"{name}-reports\"\ndrift_state = \"{name}-state\"\n"
         );
         fs::write(folder.path().join("assize.toml"), &text).unwrap();
         Self { config: Config::parse(&text, std::iter::empty()).unwrap(), name, folder }
@@ -152,7 +153,8 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let topics = &self.config.topics;
-        let names = [&topics.messages, &topics.verdicts, &topics.predictions, &topics.dead_letters].map(String::as_str);
+        let Topics { messages, verdicts, predictions, dead_letters, labels, drift_reports, drift_state } = topics;
+        let names = [messages, verdicts, predictions, dead_letters, labels, drift_reports, drift_state].map(String::as_str);
         // A test that failed before it made them has none, and a group with members of a killed process stays.
         self.admin(async |admin, options| {
             let _ = admin.delete_topics(&names, &options).await;

@@ -51,6 +51,7 @@ pub struct Ended {
 }
 
 /// The panes on their way into windows.
+#[derive(Clone)]
 pub struct Assembly {
     windows: Vec<WindowSize>,
     clock: PaneClock,

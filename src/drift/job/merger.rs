@@ -1,19 +1,237 @@
-use super::store::Store;
-use crate::{fault::Fault, stream::Outputs};
-pub struct Merger;
+//! Puts the windows together and says what they say. It belongs to the lane that has partition 0 of the predictions, and
+//! writes in that lane's transactions: whoever loses the partition cannot commit any more.
+//!
+//! ```text
+//! drift-state ─► Assembly ─► windows that ended ─► report ─┬─► drift-reports  ┐
+//!                                                          ├─► alarms         ├ one transaction
+//!                                                          └─► alerts, retrain┘
+//!  after the commit: alerts are told (at least once), a retraining is started (at most once)
+//! ```
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    alarms::AlarmBook,
+    assembly::{Assembly, Counted, Ended},
+    reporter::Reporter,
+    state::{self, Key},
+    store::Store,
+};
+use crate::{
+    codec::RecordWriter,
+    config::WindowSize,
+    drift::{
+        alert::{Alert, Alerts, report_key},
+    },
+    fault::Fault,
+    ops::metrics::Metrics,
+    records::DriftReport,
+    stream::{Outputs, Topic},
+};
+
+/// Records of the state that are taken at once.
+const FOLLOW_RECORDS_MAX: usize = 10_000;
+
+/// Puts the windows together.
+pub struct Merger {
+    /// As it is before anything is known.
+    empty: Assembly,
+    assembly: Assembly,
+    windows: Vec<WindowSize>,
+    reporter: Reporter,
+    writer: RecordWriter,
+    alerts: Arc<Alerts>,
+    metrics: Arc<Metrics>,
+    /// Alerts that found no place.
+    untold: Vec<Alert>,
+    /// With which nothing is left to do.
+    done: Vec<String>,
+    book: AlarmBook,
+    /// Whether the state is here: only then does it write.
+    is_loaded: bool,
+    /// Retrainings that are to be started, by their id.
+    retrainings: BTreeMap<String, Alert>,
+    /// What the open transaction holds.
+    staged: Staged,
+}
+
+/// What happens once a transaction is committed.
+#[derive(Default)]
+struct Staged {
+    reports: Vec<DriftReport>,
+    alerts: Vec<Alert>,
+    /// Taken out of the state, so that they are started once.
+    retrainings: Vec<Alert>,
+    /// New ones, for the next transaction.
+    next: BTreeMap<String, Alert>,
+}
+
 impl Merger {
-    pub fn follow(&mut self, _: &impl Store) -> Result<(), Fault> {
+    /// One that knows nothing yet.
+    pub fn new(
+        assembly: Assembly,
+        windows: &[WindowSize],
+        reporter: Reporter,
+        writer: RecordWriter,
+        alerts: Arc<Alerts>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            empty: assembly.clone(),
+            assembly,
+            windows: windows.to_vec(),
+            reporter,
+            writer,
+            alerts,
+            metrics,
+            untold: Vec::new(),
+            done: Vec::new(),
+            book: AlarmBook::default(),
+            is_loaded: false,
+            retrainings: BTreeMap::new(),
+            staged: Staged::default(),
+        }
+    }
+
+    /// Nothing in memory is true any more.
+    pub fn forget(&mut self) {
+        self.assembly = self.empty.clone();
+        self.book = AlarmBook::default();
+        self.is_loaded = false;
+        self.untold.clear();
+        self.retrainings.clear();
+        self.staged = Staged::default();
+    }
+
+    /// Reads the whole state back, tells what nobody was told for sure, and follows the state from there.
+    ///
+    /// # Errors
+    /// [`Fault`], which may ask to come again.
+    pub fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let (mut kept, mut ends) = (BTreeMap::new(), Vec::new());
+        for partition in 0..store.partitions() {
+            let end = store.read(partition, go_on, &mut |key, value| {
+                // What partitions remember is not needed here, and can be much.
+                let key = Key::parse(key).filter(|key| !matches!(key, Key::Entry(..)));
+                match (key, value) {
+                    (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
+                    (Some(key), None) => drop(kept.remove(&key)),
+                    (None, _) => {}
+                }
+                Ok(())
+            })?;
+            ends.push((partition, end));
+        }
+        for (key, value) in kept {
+            match key {
+                Key::Alarms(ref window, ref task, ref arm) => {
+                    let series = (window.clone(), task.clone(), arm.clone());
+                    self.book.set(series, state::parse(&key, &value)?);
+                }
+                Key::Alert(_) => self.untold.push(state::parse(&key, &value)?),
+                Key::Retrain(ref id) => drop(self.retrainings.insert(id.clone(), state::parse(&key, &value)?)),
+                _ => self.assembly.take(&key, &value)?,
+            }
+        }
+        store.follow(&ends)?;
+        self.is_loaded = true;
         Ok(())
     }
+
+    /// Takes what other lanes have committed meanwhile, and what became of alerts.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn follow(&mut self, store: &impl Store) -> Result<(), Fault> {
+        let alerts = Arc::clone(&self.alerts);
+        self.untold.retain(|alert| !alerts.tell(alert.clone()));
+        self.done.extend(alerts.done());
+        for _ in 0..FOLLOW_RECORDS_MAX {
+            if !self.is_loaded {
+                return Ok(());
+            }
+            let assembly = &mut self.assembly;
+            let found = store.next(&mut |key, value| match (Key::parse(key), value) {
+                (Some(key), Some(value)) if key.source().is_some() => assembly.take(&key, value),
+                // Its own words.
+                _ => Ok(()),
+            })?;
+            if !found {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::write`] would find something.
     pub fn is_due(&self) -> bool {
-        false
+        self.is_loaded && (self.assembly.is_due() || !self.retrainings.is_empty() || !self.done.is_empty())
     }
-    pub fn write(&mut self, _: i32, _: &mut Outputs) -> Result<(), Fault> {
+
+    /// Writes the reports of windows that have ended, with everything that they change.
+    ///
+    /// # Errors
+    /// [`Fault`], when a pane cannot be read.
+    pub fn write(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<(), Fault> {
+        if !self.is_due() {
+            return Ok(());
+        }
+        for (id, alert) in std::mem::take(&mut self.retrainings) {
+            state::write(outputs, partitions, &Key::Retrain(id), None);
+            self.staged.retrainings.push(alert);
+        }
+        for id in std::mem::take(&mut self.done) {
+            state::write(outputs, partitions, &Key::Alert(id), None);
+        }
+        if self.assembly.is_due() {
+            for ended in self.assembly.advance(partitions, outputs)? {
+                let counted = self.assembly.window(ended);
+                self.report(ended, &counted, partitions, outputs);
+            }
+            self.assembly.forget(partitions, outputs);
+        }
         Ok(())
     }
-    pub fn committed(&mut self) {}
-    pub fn forget(&mut self) {}
-    pub fn load(&mut self, _: &impl Store, _: &dyn Fn() -> bool) -> Result<(), Fault> {
-        Ok(())
+
+    fn report(&mut self, ended: Ended, counted: &Counted, partitions: i32, outputs: &mut Outputs) {
+        let window = self.windows[ended.index].to_string();
+        for (task, arm) in self.reporter.series(counted) {
+            let series = (window.clone(), task, arm);
+            let before = self.book.get(&series);
+            let Some((mut report, after)) = self.reporter.report(&series, ended, counted, before) else { continue };
+            report.retrain = self.book.set(series.clone(), after);
+            let (writer, key) = (&self.writer, report_key(&report));
+            let value = |bytes: &mut Vec<u8>| writer.write(&report, bytes);
+            outputs.write(Topic::DriftReports, 0, |bytes| bytes.extend_from_slice(key.as_bytes()), value);
+            if after != before {
+                let (window, task, arm) = series;
+                state::write(outputs, partitions, &Key::Alarms(window, task, arm), Some(&state::json(&after)));
+            }
+            self.stage_alerts(&report, partitions, outputs);
+            self.staged.reports.push(report);
+        }
+    }
+
+    fn stage_alerts(&mut self, report: &DriftReport, partitions: i32, outputs: &mut Outputs) {
+        // Two alarms of one report are one incident.
+        let mut starts = report.retrain && self.alerts.retrains();
+        for alert in Alert::of(report) {
+            let (id, value) = (alert.id.clone(), state::json(&alert));
+            state::write(outputs, partitions, &Key::Alert(id.clone()), Some(&value));
+            if std::mem::take(&mut starts) {
+                state::write(outputs, partitions, &Key::Retrain(id.clone()), Some(&value));
+                self.staged.next.insert(id, alert.clone());
+            }
+            self.staged.alerts.push(alert);
+        }
+    }
+
+    /// What was written is committed: now it may be told.
+    pub fn committed(&mut self) {
+        let Staged { reports, alerts, retrainings, next } = std::mem::take(&mut self.staged);
+        reports.iter().for_each(|report| self.metrics.drift.reported(report));
+        self.untold.extend(alerts);
+        retrainings.into_iter().for_each(|alert| self.alerts.retrain(alert));
+        self.retrainings.extend(next);
     }
 }

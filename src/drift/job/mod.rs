@@ -1,13 +1,242 @@
-//! The job that watches predictions and labels beside the stream.
+//! The job that watches predictions and labels beside the stream, without touching it: consumers of their own, groups of
+//! their own.
+//!
+//! ```text
+//!  predictions ─► lane ─► panes ─┐
+//!                  │ index       ├─► drift-state (compacted, with the offsets) ─► merger ─► drift-reports
+//!  labels ──────► lane ─► panes ─┘                     ▲                            │  └──► alerts, retraining
+//!                                                      └── merged panes, alarms ◄───┘
+//! ```
+//!
+//! A lane that starts again, wherever it was killed, comes to the same panes and the same reports, byte for byte: it reads
+//! its state back, goes on from the offsets that were committed with it, and what counts depends on the records of a
+//! partition and their order alone. Silence is the one thing that is measured by a clock.
 
+mod alarms;
 mod assembly;
+mod fold;
 mod lane;
 mod merger;
 mod partition;
+mod reporter;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
 mod time;
 
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+
+use self::{
+    assembly::Assembly,
+    fold::CountsPredictions,
+    lane::{DriftLane, Fold, LaneLimits},
+    merger::Merger,
+    reporter::Reporter,
+    state::Source,
+    store::KafkaStore,
+    time::PaneClock,
+};
+use super::{
+    alert::Alerts,
+    observe::{ObservedTask, Observer, PredictionReader},
+    report::Judging,
+};
+use crate::{
+    codec::Schemas,
+    config::{AutoOffsetReset, Config},
+    failure::Failure,
+    fault::{Action, Exit, Fault},
+    features::contract::Contract,
+    ops::{
+        health::{Health, LaneHealth},
+        metrics::Metrics,
+        shutdown::Shutdown,
+    },
+    pipeline::{Task, union},
+    stream::kafka::{
+        KafkaStream, Route,
+        topics::{Checked, Role},
+    },
+};
+
 pub use state::Input;
+
+/// Lanes of the job: one reads predictions, one labels.
+pub const LANES: usize = 2;
+
+/// A lane that cannot go on.
+const EXIT: Action = Action::Exit(Exit::Failed);
+
+/// How long a state may take to be read back before it is tried again.
+const LOAD_MS_MAX: Duration = Duration::from_millis(120_000);
+
+/// Everything that its lanes need.
+pub struct Job {
+    config: Config,
+    clock: PaneClock,
+    tasks: Vec<Task>,
+    contract: Contract,
+    schemas: Arc<Schemas>,
+    metrics: Arc<Metrics>,
+    alerts: Arc<Alerts>,
+    /// Partitions of the predictions.
+    predictions: i32,
+    /// Partitions of the labels; none when they are not read.
+    labels: Option<i32>,
+    /// Partitions of the state.
+    state: i32,
+}
+
+impl Job {
+    /// The job for `tasks`, on `topics` that were checked.
+    ///
+    /// # Errors
+    /// [`Failure`], when no task has a reference, the tasks do not fit together, or nobody could be told of an alarm.
+    pub fn try_new(
+        config: &Config,
+        tasks: &[Task],
+        topics: &Checked,
+        schemas: Arc<Schemas>,
+        metrics: Arc<Metrics>,
+        handle: &Handle,
+    ) -> Result<Self, Failure> {
+        let contract = union(tasks).map_err(|error| Failure::new(Exit::Bundle, error))?;
+        if tasks.iter().all(|task| task.bundle.drift_reference().is_none()) {
+            let error = anyhow::anyhow!(
+                "no bundle of a [[task]] has a drift reference: make one with `assize drift reference` and put it in with \
+                 `assize model package --reference`"
+            );
+            return Err(Failure::new(Exit::Bundle, error));
+        }
+        let alerts = Alerts::start(&config.drift.alert, handle, &metrics);
+        let alerts = alerts.map_err(|error| Failure::new(Exit::Config, error))?;
+        let partitions = |role| topics.partitions_of(role).unwrap_or(1);
+        Ok(Self {
+            clock: PaneClock::of(&config.drift.windows, config.drift.grace_ms()),
+            tasks: tasks.to_vec(),
+            contract,
+            schemas,
+            metrics,
+            alerts: Arc::new(alerts),
+            predictions: partitions(Role::Predictions),
+            labels: config.drift.labels.enabled.then(|| partitions(Role::Labels)),
+            state: partitions(Role::DriftState),
+            config: config.clone(),
+        })
+    }
+
+    /// Runs its lanes until a stop is asked for. `lane_ended` is called when one of them ends, for whatever reason.
+    ///
+    /// # Errors
+    /// [`Fault`] with [`Action::Exit`], of the first lane that had one.
+    pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
+        let run = |number: usize, lane: &dyn Fn() -> Result<(), Fault>| {
+            let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked")));
+            health.lane(number).set_stopped();
+            lane_ended();
+            result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
+        };
+        thread::scope(|scope| {
+            let labels = || run(1, &|| self.run_labels(shutdown, health.lane(1)));
+            let labels = thread::Builder::new().name("drift-labels".into()).spawn_scoped(scope, labels);
+            let predictions = run(0, &|| self.run_predictions(shutdown, health.lane(0)));
+            let labels = labels.map_err(|error| Fault::caused(EXIT, "starting the lane of labels", error))?;
+            predictions.and(labels.join().unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked"))))
+        })
+    }
+
+    fn run_predictions(&self, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+        let drift = &self.config.drift;
+        let observed: Vec<_> = self.tasks.iter().filter_map(observed).collect();
+        let observer = Observer::try_new(&observed, &self.contract)
+            .map_err(|error| Fault::caused(Action::Exit(Exit::Bundle), "observing the tasks", error))?;
+        let reader = PredictionReader::new(Arc::clone(&self.schemas));
+        let future_ms_max = drift.future_seconds_max as i64 * 1_000;
+        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio);
+        let merger = self.merger()?;
+        let topic = &self.config.topics.predictions;
+        self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)
+    }
+
+    fn run_labels(&self, _: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+        let Some(_partitions) = self.labels else { return Ok(()) };
+        health.set_stopped();
+        Ok(())
+    }
+
+    fn merger(&self) -> Result<Merger, Fault> {
+        let Self { config, clock, .. } = self;
+        let drift = &config.drift;
+        let sources = |input, count: i32| (0..count).map(move |partition| Source { input, partition });
+        let labels = sources(Input::Labels, self.labels.unwrap_or_default());
+        let sources = sources(Input::Predictions, self.predictions).chain(labels);
+        let assembly = Assembly::new(&drift.windows, *clock, sources);
+        let reporter = Reporter::new(&self.tasks, Judging { rule: drift.rule.rule(), alarm: drift.alarm.clone() });
+        let writer = self.schemas.drift_report_writer(&config.topics.drift_reports).map_err(|error| {
+            Fault::caused(Action::Exit(Exit::Unavailable), "asking for the id of our schema of reports", error)
+        })?;
+        Ok(Merger::new(assembly, &drift.windows, reporter, writer, Arc::clone(&self.alerts), Arc::clone(&self.metrics)))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "each is one thing in which the two lanes differ")]
+    fn run_lane<F: Fold>(
+        &self,
+        topic: &str,
+        partitions: i32,
+        group: &str,
+        fold: F,
+        merger: Option<Merger>,
+        shutdown: &Shutdown,
+        health: LaneHealth,
+    ) -> Result<(), Fault> {
+        let Config { kafka, topics, drift, stream, .. } = &self.config;
+        let mut kafka = kafka.clone();
+        kafka.group_id = drift.group_id(&kafka.group_id) + group;
+        kafka.auto_offset_reset = AutoOffsetReset::Earliest;
+        let store = || KafkaStore::new(&kafka, &topics.drift_state, self.state, LOAD_MS_MAX);
+        let store = Arc::new(store()?);
+        let route = Route {
+            kafka: kafka.clone(),
+            topics: topics.clone(),
+            input: topic.to_owned(),
+            partitions,
+            tells_ends: true,
+        };
+        // Nothing is consumed yet: whoever started this process may start it again.
+        let stream_of = KafkaStream::connect(route, 0, Arc::clone(&store)).map_err(|fault| match fault.action {
+            Action::Exit(_) => fault,
+            _ => fault.with_action(Action::Exit(Exit::Unavailable)),
+        })?;
+        let limits = LaneLimits {
+            chunk_records_max: stream.chunk_records_max,
+            snapshot: drift.snapshot(),
+            idle: Duration::from_secs(drift.idle_seconds),
+            rebuilds_per_minute_max: stream.rebuilds_per_minute_max,
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let mut lane = DriftLane::new(stream_of, fold, store, merger, self.clock, limits, shutdown, health, metrics);
+        let result = lane.run();
+        if result.is_err() {
+            // Closing a consumer that was fenced can wait for ever (measured), and nothing is lost without it.
+            std::mem::forget(lane);
+        }
+        result
+    }
+}
+
+fn observed(task: &Task) -> Option<ObservedTask<'_>> {
+    Some(ObservedTask {
+        name: &task.name,
+        digest: task.bundle.digest(),
+        labels: task.bundle.policy().labels(),
+        reference: task.bundle.drift_reference()?,
+    })
+}

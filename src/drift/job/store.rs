@@ -1,6 +1,6 @@
 //! Where the job reads its state back from: the topic `drift-state`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rdkafka::Message as _;
 
@@ -57,7 +57,7 @@ impl KafkaStore {
     }
 }
 
-impl Store for KafkaStore {
+impl Store for Arc<KafkaStore> {
     fn partitions(&self) -> i32 {
         self.partitions
     }
@@ -87,7 +87,7 @@ impl Store for KafkaStore {
     }
 }
 
-impl Beside for KafkaStore {
+impl Beside for Arc<KafkaStore> {
     fn serve(&self) {
         self.reader.serve();
     }

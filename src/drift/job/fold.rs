@@ -1,0 +1,71 @@
+//! What the lanes do with their records.
+
+use std::time::Duration;
+
+use super::{
+    lane::{Fold, Partitions},
+    partition::Place,
+    state::Input,
+};
+use crate::{
+    drift::{
+        observe::{Observer, PredictionReader, Read, event_ms, is_sampled},
+        panes::PredictionPane,
+    },
+    fault::{Action, Fault},
+    stream::Chunk,
+};
+
+/// Pause before a chunk is read again whose schema is not known yet.
+const SCHEMA_AGAIN_MS: Duration = Duration::from_millis(1_000);
+
+/// Counts predictions.
+pub(super) struct CountsPredictions {
+    reader: PredictionReader,
+    observer: Observer,
+    future_ms_max: i64,
+    sample_ratio: f64,
+}
+
+impl CountsPredictions {
+    pub(super) fn new(reader: PredictionReader, observer: Observer, future_ms_max: i64, sample_ratio: f64) -> Self {
+        Self { reader, observer, future_ms_max, sample_ratio }
+    }
+}
+
+impl Fold for CountsPredictions {
+    const INPUT: Input = Input::Predictions;
+    type Pane = PredictionPane;
+    type Table = ();
+
+    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let Self { reader, observer, future_ms_max, sample_ratio } = self;
+        reader.start_chunk();
+        for record in chunk.records() {
+            let Some(partition) = partitions.get_mut(&record.partition) else { continue };
+            let view = match reader.read(&record) {
+                Read::Prediction(view) => view,
+                Read::Unreadable => {
+                    partition.oldest().unreadable += 1;
+                    continue;
+                }
+                Read::Away(_) => {
+                    let doing = "reading predictions: their schema is not known yet";
+                    return Err(Fault::new(Action::Wait(SCHEMA_AGAIN_MS), doing));
+                }
+            };
+            let (time_ms, is_clamped) = event_ms(&view, *future_ms_max);
+            // Time goes on with those that are not counted, too.
+            match partition.place(time_ms) {
+                Place::Late(pane) => pane.late += 1,
+                Place::Open(pane, _) => {
+                    pane.clamped += u64::from(is_clamped);
+                    if is_sampled(view.message_id, *sample_ratio) {
+                        observer.observe(&view, pane);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
