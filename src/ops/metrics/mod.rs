@@ -10,7 +10,6 @@
 //! What tells about records (outcomes, predictions, latency) is counted only when their transaction commits, so the
 //! totals agree with the topics. What tells about work (stage times, look-ups) is counted whatever becomes of it.
 
-mod drift;
 mod histogram;
 mod lane;
 mod model;
@@ -28,7 +27,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-pub use drift::DriftMetrics;
 pub use histogram::{Histogram, LocalHistogram};
 pub use lane::{LaneMetrics, Outcome, Stage, TransactionResult};
 pub use model::{MODEL_SERIES_MAX, ModelMetrics};
