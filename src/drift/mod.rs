@@ -20,10 +20,12 @@
 pub mod alarm;
 pub mod check;
 pub mod job;
+pub mod observe;
 pub mod panes;
 mod profile;
 pub mod reference;
 pub mod reliability;
+pub mod report;
 #[cfg(test)]
 mod simulation;
 pub mod sketch;
