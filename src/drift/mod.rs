@@ -18,6 +18,7 @@
 //! docs/drift.md has every formula, its source, and the rates of false alarms and of detection.
 
 pub mod alarm;
+pub mod alert;
 pub mod check;
 pub mod job;
 pub mod observe;

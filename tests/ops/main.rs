@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure, also in what tests share")]
 
+mod drift;
 mod endpoint;
 mod exposition;
 mod metrics;

@@ -4,10 +4,10 @@ use assize::features::store::{Asked, BreakerState, Failure, FetchReport, Origins
 use assize::ops::metrics::{LaneMetrics, MODEL_SERIES_MAX, Metrics, Rebalance, Stage, TransactionResult};
 use assize::records::UserFeatures;
 
-use crate::exposition::Exposition;
+use crate::{drift, exposition::Exposition};
 
 /// Every family, with its type.
-const FAMILIES: [(&str, &str); 28] = [
+const FAMILIES: [(&str, &str); 44] = [
     ("assize_build", "info"),
     ("assize_dead_letters", "counter"),
     ("assize_dedup_restore_seconds", "histogram"),
@@ -15,6 +15,22 @@ const FAMILIES: [(&str, &str); 28] = [
     ("assize_dedup_window_limit_seconds", "gauge"),
     ("assize_dedup_window_seconds", "gauge"),
     ("assize_degraded", "counter"),
+    ("assize_drift_alarm_raised", "gauge"),
+    ("assize_drift_alerts", "counter"),
+    ("assize_drift_ece_ratio", "gauge"),
+    ("assize_drift_effect_ratio", "gauge"),
+    ("assize_drift_label_lookups", "counter"),
+    ("assize_drift_labels", "counter"),
+    ("assize_drift_odd_records", "counter"),
+    ("assize_drift_performance_ratio", "gauge"),
+    ("assize_drift_predictions", "counter"),
+    ("assize_drift_read_back_seconds", "histogram"),
+    ("assize_drift_retrains", "counter"),
+    ("assize_drift_snapshot_seconds", "histogram"),
+    ("assize_drift_snapshots", "counter"),
+    ("assize_drift_state_bytes", "gauge"),
+    ("assize_drift_watermark_timestamp_seconds", "gauge"),
+    ("assize_drift_window_end_timestamp_seconds", "gauge"),
     ("assize_end_to_end_seconds", "histogram"),
     ("assize_feature_cache_lookups", "counter"),
     ("assize_feature_contract_violations", "counter"),
@@ -38,7 +54,7 @@ const FAMILIES: [(&str, &str); 28] = [
     ("process_start_time_seconds", "gauge"),
 ];
 
-fn read(metrics: &Metrics) -> Exposition {
+pub(crate) fn read(metrics: &Metrics) -> Exposition {
     Exposition::read(&metrics.encode().unwrap())
 }
 
@@ -226,6 +242,8 @@ pub(crate) fn every_family() -> Exposition {
     metrics.set_dedup_window_limit(Duration::from_secs(60));
     metrics.restored(Duration::from_secs(3));
     metrics.rebalanced(Rebalance::Revoked);
+    metrics.drift().partition(0).set_watermark(1_000);
+    metrics.drift().reported(&drift::report("spam", 1));
     read(&metrics)
 }
 
@@ -262,6 +280,9 @@ fn what_can_be_known_beforehand_starts_at_zero() {
         "assize_rebalances_total{kind=\"lost\"}",
         "assize_feature_cache_lookups_total{origin=\"unknown\"}",
         "assize_schema_lookups_total{result=\"outage\"}",
+        "assize_drift_labels_total{outcome=\"unmatched\"}",
+        "assize_drift_alerts_total{result=\"given_up\"}",
+        "assize_drift_retrains_total{result=\"timed_out\"}",
     ] {
         assert_eq!(seen.value(sample), 0.0, "{sample}");
     }

@@ -10,6 +10,7 @@
 //! What tells about records (outcomes, predictions, latency) is counted only when their transaction commits, so the
 //! totals agree with the topics. What tells about work (stage times, look-ups) is counted whatever becomes of it.
 
+mod drift;
 mod histogram;
 mod lane;
 mod model;
@@ -27,6 +28,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+pub use drift::{
+    AlertResult, DRIFT_FEATURES_MAX, DRIFT_LABELS_MAX, DRIFT_SERIES_MAX, DriftMetrics, DriftPartitionMetrics, LabelLookup,
+    RetrainResult,
+};
 pub use histogram::{Histogram, LocalHistogram};
 pub use lane::{LaneMetrics, Outcome, Stage, TransactionResult};
 pub use model::{MODEL_SERIES_MAX, ModelMetrics};
@@ -76,6 +81,7 @@ pub struct Metrics {
     contract_violations: Family<Labels, Counter>,
     breaker_state: Gauge,
     schema_lookups: Family<Labels, Counter>,
+    drift: DriftMetrics,
 }
 
 /// What a rebalance did to a lane.
@@ -167,6 +173,7 @@ impl Metrics {
                 Gauge::default(),
             ),
             schema_lookups: all.add("schema_lookups", "Look-ups of schema ids by result", Family::default()),
+            drift: DriftMetrics::register(&mut all),
             registry: all.0,
             process: process::registry(),
         };
@@ -189,6 +196,11 @@ impl Metrics {
         text::encode_registry(&mut text, &self.process)?;
         text::encode_eof(&mut text)?;
         Ok(text)
+    }
+
+    /// What the drift job counts.
+    pub fn drift(&self) -> &DriftMetrics {
+        &self.drift
     }
 
     /// Whether the process is ready; told when somebody asks for the metrics.
