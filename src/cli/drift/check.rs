@@ -1,15 +1,13 @@
-//! `assize drift`: does the traffic look as it did?
+//! `assize drift check`: two files of predictions, held against each other.
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
-
-use super::{
-    classify::load,
-    output::{plain, print},
-    table::table,
-};
 use crate::{
+    cli::{
+        classify::load,
+        output::{plain, print},
+        table::table,
+    },
     drift::{
         Finding, Floors, Kind, Rule, Statistic,
         check::{self, CheckError, Files, Names, NotCompared, Report, TaskReport, Why},
@@ -21,22 +19,9 @@ use crate::{
 /// Bad lines that are told one by one; all are counted.
 const BAD_LINES_TOLD_MAX: u64 = 20;
 
-/// Does the traffic look as it did?
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Hold one file of predictions against another: what moved, and by how much?
-    Check(Check),
-}
-
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-struct Check {
+pub(super) struct Args {
     /// Predictions from when all was well, NDJSON. Read twice, so no pipe.
     #[arg(long, value_name = "FILE")]
     reference: PathBuf,
@@ -107,18 +92,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// [`Failure`] with [`Exit::Usage`], [`Exit::Bundle`], or [`Exit::Failed`] when a file cannot be read.
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let Command::Check(check) = self.command;
-        check.run()
-    }
-}
-
-impl Check {
-    fn run(self) -> Result<Exit, Failure> {
         let names = self.bundle.as_deref().map(names).transpose()?.unwrap_or_default();
         let current = (self.current.as_os_str() != "-").then(|| self.current.clone());
         let files = Files { reference: self.reference.clone(), current };
