@@ -1,5 +1,5 @@
 //! Does the traffic look as it did when the model was trained, and is the model still right? Pure functions; only
-//! [`check`] reads files.
+//! [`check`] and [`reference::sources`] read files and topics.
 //!
 //! ```text
 //!  values ─► sketch: Counts on the Edges of a Reference ─┐            ┌─► Finding per number and category
@@ -19,10 +19,13 @@
 
 pub mod alarm;
 pub mod check;
+pub mod names;
 pub mod panes;
 mod profile;
 pub mod reference;
 pub mod reliability;
+mod row;
+mod samples;
 #[cfg(test)]
 mod simulation;
 pub mod sketch;

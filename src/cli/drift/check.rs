@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cli::{
+        bad_lines::BadLines,
         classify::load,
         output::{plain, print},
         table::table,
@@ -15,9 +16,6 @@ use crate::{
     failure::Failure,
     fault::Exit,
 };
-
-/// Bad lines that are told one by one; all are counted.
-const BAD_LINES_TOLD_MAX: u64 = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -96,20 +94,15 @@ impl Args {
         let names = self.bundle.as_deref().map(names).transpose()?.unwrap_or_default();
         let current = (self.current.as_os_str() != "-").then(|| self.current.clone());
         let files = Files { reference: self.reference.clone(), current };
-        let mut told = 0;
-        let report = check::check(&files, &names, &self.rule(), |file, line, problem| {
-            told += 1;
-            if told <= BAD_LINES_TOLD_MAX {
-                eprintln!("assize: {file}:{line}: {}", plain(&problem));
-            }
-        });
+        let mut bad = BadLines::default();
+        let tell = |file: &str, line, problem: String| bad.tell(file, line, &problem);
+        let report = check::check(&files, &names, &self.rule(), tell);
         let report = report.map_err(|error| match error {
             CheckError::Nothing(_) | CheckError::NotAFile(_) => Failure::new(Exit::Usage, error),
             CheckError::Read { .. } => Failure::new(Exit::Failed, error),
         })?;
-        if report.bad_lines > 0 {
-            eprintln!("assize: {} bad lines were passed over", report.bad_lines);
-        }
+        // They are no failure here.
+        bad.exit();
         for not_compared in &report.tasks_not_compared {
             eprintln!("assize: {}", says_why(not_compared));
         }
