@@ -127,6 +127,28 @@ fn a_flipped_byte_in_any_file_is_refused() {
 }
 
 #[test]
+fn the_drift_reference_of_every_bundle_is_read_and_one_without_loads() {
+    for bundle in ALL {
+        let loaded = load(bundle);
+        let reference = loaded.drift_reference().unwrap();
+        assert_eq!(reference.rows, loaded.manifest().training.rows["test"], "{bundle}");
+        // Only a running store knows where user features come from.
+        let [.., origin, _] = &reference.baseline.categories[..] else { panic!("five categories") };
+        let told = if loaded.transformer().contract().uses_user_features() { 0 } else { reference.rows };
+        assert_eq!((origin.0.as_str(), origin.1.values()), ("user_features", told), "{bundle}");
+    }
+    let copy = Copy::of(SPAM_SMS);
+    copy.edit_manifest(|manifest| {
+        manifest.as_object_mut().unwrap().remove("drift_reference");
+    });
+    assert!(copy.load().unwrap().drift_reference().is_none());
+    copy.edit_manifest(|manifest| manifest["drift_reference"] = json!("golden.json"));
+    copy.refused("golden.json is no usable drift reference");
+    copy.edit_manifest(|manifest| manifest["drift_reference"] = json!("absent.json"));
+    copy.refused("gives no SHA-256 for absent.json");
+}
+
+#[test]
 fn a_changed_manifest_is_another_bundle() {
     let copy = Copy::of(SPAM_SMS);
     let pin = copy.load().unwrap().digest();

@@ -5,19 +5,22 @@ import json
 import unicodedata
 
 import calibration
+import engine
 import linear
 import numpy as np
 import reference
 from corpus import Row
 
 FORMAT = 2
+DRIFT_REFERENCE = "reference.json"
 # onnxruntime adds float32 numbers, the training float64 ones.
 SCORES_DIFFER_MAX = 1e-3
 
 
-def write(folder, manifest, model, goldens, card, more_files=None):
+def write(folder, manifest, model, goldens, card, test, more_files=None):
     """Returns the digest. `manifest` has what only the task knows: name, version, kind, labels, decision, calibration,
-    training, metrics. `goldens`: [(text, user)]. `card`: the text of MODEL_CARD.md, with {digest} in it."""
+    training, metrics. `goldens`: [(text, user)]. `card`: the text of MODEL_CARD.md, with {digest} in it. `test`: rows that
+    the model has not learnt from; what it makes of them is its drift reference."""
     folder.mkdir(parents=True, exist_ok=True)
     graph = model.onnx(manifest["name"])
     features = model.features.numbers.features
@@ -29,20 +32,29 @@ def write(folder, manifest, model, goldens, card, more_files=None):
         "MLmodel": mlmodel(model).encode(),
     } | {terms.manifest["file"]: terms.file.encode() for terms in model.features.vectorizers}
     files |= {name: text.encode() for name, text in (more_files or {}).items()}
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
     manifest = {"format": FORMAT} | manifest | {
         "graph": {"input": linear.INPUT, "output": model.output, "gives": model.gives},
         "contract": {"id": reference.contract_id(features), "features": features},
         "vectorizers": [terms.manifest for terms in model.features.vectorizers],
         "unicode": unicodedata.unidata_version,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
-    content = (json.dumps(manifest, indent=2) + "\n").encode()
-    (folder / "manifest.json").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
+    # The engine judges with a whole bundle, so the first one has no reference.
+    write_files(folder, manifest, files)
+    of = f"{len(test)} test rows of {manifest['training']['data']}"
+    files[DRIFT_REFERENCE] = engine.drift_reference(folder, test, of).encode()
+    digest = write_files(folder, manifest | {"drift_reference": DRIFT_REFERENCE}, files)
     (folder / "MODEL_CARD.md").write_text(card.replace("{digest}", digest), encoding="utf-8")
     return digest
+
+
+def write_files(folder, manifest, files):
+    """Writes the files and the manifest that names them; returns its digest."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    named = {"files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}}
+    content = (json.dumps(manifest | named, indent=2) + "\n").encode()
+    (folder / "manifest.json").write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def decided(decision, labels, probabilities):

@@ -12,7 +12,7 @@ HEAD_LINES = 3  # Of a .tab file: names, types, roles.
 @dataclass
 class Row:
     """A text, its label (a tuple of labels where there may be several), what is known of its author, when it was sent,
-    its numbers by name, and who its author is, where a task asks."""
+    its numbers by name, who its author is, where a task asks, and the text as it came before the engine sanitized it."""
 
     text: str
     label: object
@@ -20,6 +20,7 @@ class Row:
     time: float = 0.0
     numbers: dict = field(default_factory=dict)
     author: str = ""
+    original: str = ""
 
     @property
     def key(self):

@@ -25,6 +25,8 @@ pub struct Judge {
     text: text::Scratch,
     user: Vec<f64>,
     raw: Vec<Option<f64>>,
+    /// Those of all cases, one after the other.
+    features: Vec<Option<f64>>,
     scratch: vector::Scratch,
     rows: Rows,
     terms: Vec<Terms>,
@@ -41,6 +43,8 @@ pub struct Judgement<'a> {
     pub probabilities: &'a [f32],
     /// The same before calibration: the graph's probabilities, or sigmoid or softmax of its scores.
     pub uncalibrated: Vec<f32>,
+    /// Before clipping and scaling, in the order of the bundle's contract; none is missing.
+    pub features: &'a [Option<f64>],
     /// Share of the text's terms that the vocabulary lacks, 0..=1.
     pub unknown_term_ratio: Option<f64>,
 }
@@ -60,6 +64,7 @@ impl Judge {
             text: text::Scratch::default(),
             user: Vec::new(),
             raw: Vec::new(),
+            features: Vec::new(),
             scratch: vector::Scratch::default(),
             rows: Rows::default(),
             terms: Vec::new(),
@@ -78,12 +83,14 @@ impl Judge {
     pub fn judge(&mut self, cases: &[Case]) -> Result<(), ScoreError> {
         self.rows.clear();
         self.terms.clear();
+        self.features.clear();
         let bundle = Arc::clone(self.model.bundle());
         for Case { heard, user, .. } in cases {
             self.user.clear();
             self.user.extend(self.places.iter().map(|&place| user[place]));
             let text = text::extract(&heard.text, &mut self.text);
             bundle.transformer().contract().raw(&text, &self.user, &mut self.raw);
+            self.features.extend_from_slice(&self.raw);
             self.terms.push(bundle.transformer().push(&self.raw, &heard.text, &mut self.scratch, &mut self.rows));
         }
         self.model.score(&self.rows)?;
@@ -94,12 +101,14 @@ impl Judge {
     /// What became of the case with this index among those judged last. Panics past them.
     pub fn judgement(&self, case: usize) -> Judgement<'_> {
         let mut uncalibrated = Vec::new();
+        let width = self.bundle().transformer().numeric();
         self.uncalibrated.apply(self.model.raw(case), &mut uncalibrated);
         Judgement {
             decision: self.model.decision(case, UNNAMED, UNNAMED),
             action: self.model.outcomes()[case].action,
             probabilities: self.model.probabilities(case),
             uncalibrated,
+            features: &self.features[case * width..(case + 1) * width],
             unknown_term_ratio: self.terms[case].unknown_ratio(),
         }
     }

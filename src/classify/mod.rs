@@ -9,10 +9,12 @@
 //! on the stream, given the same user features. At most [`BATCH`] cases are held at a time.
 
 mod judge;
+mod logged;
 mod marks;
 mod reader;
 
 pub use judge::{Judge, Judgement};
+pub use logged::Logged;
 pub use marks::{LabelReport, Marks, MarksReport, RANKED_MAX};
 pub use reader::{BadLine, Case, ReadError, Reader, Source};
 

@@ -3,21 +3,23 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    io::{self, IsTerminal, Write},
+    fs::File,
+    io::{BufWriter, Write},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use serde::Serialize;
 
 use super::{
+    bad_lines::BadLines,
     output::{buffered, reader_left},
+    progress::Progress,
     table::table,
 };
 use crate::{
-    classify::{BadLine, Case, Judge, Judgement, LabelReport, Marks, MarksReport, Reader, Source},
+    classify::{Case, Judge, Judgement, LabelReport, Logged, Marks, MarksReport, Reader, Source},
     failure::Failure,
     fault::Exit,
     model::{
@@ -27,11 +29,6 @@ use crate::{
     records::{Action, Score},
     rows::Format,
 };
-
-/// Bad lines that are told one by one; all are counted.
-const BAD_LINES_TOLD_MAX: u64 = 20;
-/// Between two lines of progress.
-const PROGRESS_MS: Duration = Duration::from_millis(1_000);
 
 /// What `assize classify` takes.
 #[derive(Debug, clap::Args)]
@@ -45,6 +42,9 @@ pub struct Args {
     /// Write the metrics here as JSON, too.
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+    /// Write the prediction log here, too, with the numbers that the model read: for `assize drift`.
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
     /// Tell the progress although stderr is no terminal.
     #[arg(long)]
     progress: bool,
@@ -80,6 +80,7 @@ Examples:
   assize classify --bundle models/spam-sms messages.csv > verdicts.ndjson
   assize classify --bundle models/spam-sms labelled.ndjson --label-map ham=not_spam --metrics metrics.json
   assize classify --bundle models/spam-sms messages.ndjson | jq -r 'select(.action == \"BLOCK\") | .line'
+  assize classify --bundle models/spam-sms messages.ndjson --predictions log.ndjson > verdicts.ndjson
 
 Verdicts go to stdout, one JSON object a message; bad lines, progress and, where there are labels, metrics to stderr. A \
 line may be written before a later one turns out bad: look at the exit code.
@@ -118,89 +119,6 @@ pub(super) fn load(folder: &Path) -> Result<Arc<Bundle>, Failure> {
         |error: anyhow::Error| Failure::new(Exit::Bundle, error.context(format!("bundle {}", folder.display())));
     isolate::trial(None, folder, Limits::default()).map_err(|error| refused(error.into()))?;
     Bundle::load(folder, None).map(Arc::new).map_err(|error| refused(error.into()))
-}
-
-/// Tells bad lines by their number, and counts them.
-pub(super) struct BadLines {
-    source: String,
-    /// Lines so far.
-    pub(super) count: u64,
-}
-
-impl BadLines {
-    pub(super) fn of(source: &Source) -> Self {
-        Self { source: source.name(), count: 0 }
-    }
-
-    pub(super) fn tell(&mut self, BadLine { line, problem, .. }: BadLine) {
-        self.count += 1;
-        if self.count <= BAD_LINES_TOLD_MAX {
-            eprintln!("assize: {}:{line}: {problem}", self.source);
-        }
-    }
-
-    /// The exit code that it comes to, and what there is to say.
-    pub(super) fn exit(&self) -> Exit {
-        match self.count {
-            0 => Exit::Done,
-            count => {
-                let rest = count.saturating_sub(BAD_LINES_TOLD_MAX);
-                let rest = if rest > 0 { format!(", {rest} of them not told above") } else { String::new() };
-                eprintln!("assize: {}: {count} bad lines were passed over{rest}", self.source);
-                Exit::Failed
-            }
-        }
-    }
-}
-
-/// How many messages were judged, told once a second.
-pub(super) struct Progress {
-    start: Instant,
-    told: Instant,
-    how: Telling,
-    judged: u64,
-}
-
-enum Telling {
-    Not,
-    /// One line on a terminal, written over and over.
-    Over,
-    Lines,
-}
-
-impl Progress {
-    pub(super) fn new(asked_for: bool) -> Self {
-        let how = match () {
-            () if io::stderr().is_terminal() => Telling::Over,
-            () if asked_for => Telling::Lines,
-            () => Telling::Not,
-        };
-        Self { start: Instant::now(), told: Instant::now(), how, judged: 0 }
-    }
-
-    pub(super) fn add(&mut self, messages: usize) {
-        self.judged += messages as u64;
-        if self.told.elapsed() < PROGRESS_MS {
-            return;
-        }
-        self.told = Instant::now();
-        let says = format!("{} messages judged, {:.0}/s", self.judged, self.per_second());
-        match self.how {
-            Telling::Not => {}
-            Telling::Over => eprint!("\r{says}\x1b[K"),
-            Telling::Lines => eprintln!("{says}"),
-        }
-    }
-
-    pub(super) fn finish(&self) {
-        if matches!(self.how, Telling::Over) {
-            eprint!("\r\x1b[K");
-        }
-    }
-
-    fn per_second(&self) -> f64 {
-        self.judged as f64 / self.start.elapsed().as_secs_f64().max(1e-9)
-    }
 }
 
 /// A verdict, in a line.
@@ -245,7 +163,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let source = self.messages.source()?;
         let bundle = load(&self.bundle)?;
-        let mut bad = BadLines::of(&source);
+        let mut bad = BadLines::default();
         match self.judge(&source, &bundle, &mut bad) {
             Err(error) if !reader_left(&error) => Err(error.into()),
             Err(_) => Ok(Exit::Done),
@@ -254,15 +172,16 @@ impl Args {
     }
 
     fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<()> {
-        let labels = bundle.policy().labels();
+        let (name, labels) = (source.name(), bundle.policy().labels());
         let users = bundle.transformer().contract().user_names();
         let mut reader = Reader::open(source, labels.to_vec(), bundle.policy().kind(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
         let (mut marks, mut actions) = (Marks::new(labels), BTreeMap::new());
         let (mut cases, mut output) = (Vec::new(), buffered());
+        let mut log = self.predictions.as_deref().map(create).transpose()?;
         let mut progress = Progress::new(self.progress);
         loop {
-            reader.read(&mut cases, |line| bad.tell(line))?;
+            reader.read(&mut cases, |line| bad.tell(&name, line.line, &line.problem))?;
             if cases.is_empty() {
                 break;
             }
@@ -270,6 +189,9 @@ impl Args {
             for (index, case) in cases.iter().enumerate() {
                 let judgement = judge.judgement(index);
                 write(case, &judgement, &mut output)?;
+                if let Some(log) = &mut log {
+                    write_line(&Logged::of(case, &judgement, bundle), log)?;
+                }
                 *actions.entry(judgement.action).or_default() += 1;
                 if let Some(truth) = &case.truth {
                     marks.add(truth, &judgement.decision.labels, judgement.probabilities);
@@ -278,6 +200,7 @@ impl Args {
             progress.add(cases.len());
         }
         output.flush()?;
+        log.map_or(Ok(()), |mut log| log.flush())?;
         progress.finish();
         let metrics = metrics(bundle, &progress, bad.count, &actions, &marks);
         eprint!("{}", metrics.text());
@@ -302,9 +225,17 @@ fn write(case: &Case, judgement: &Judgement<'_>, output: &mut impl Write) -> any
         flags: case.heard.flags.names().collect(),
         truth: case.truth.as_deref(),
     };
-    serde_json::to_writer(&mut *output, &line)?;
+    write_line(&line, output)
+}
+
+fn write_line(line: &impl Serialize, output: &mut impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *output, line)?;
     output.write_all(b"\n")?;
     Ok(())
+}
+
+fn create(file: &Path) -> anyhow::Result<BufWriter<File>> {
+    File::create(file).map(BufWriter::new).with_context(|| format!("{} cannot be written", file.display()))
 }
 
 fn metrics<'a>(
@@ -321,7 +252,7 @@ fn metrics<'a>(
         judged: progress.judged,
         bad_lines,
         actions: actions.iter().map(|(action, count)| (format!("{action:?}").to_uppercase(), *count)).collect(),
-        seconds: progress.start.elapsed().as_secs_f64(),
+        seconds: progress.seconds(),
         per_second: progress.per_second(),
         labelled: (marks.messages() > 0).then(|| marks.report()),
     }

@@ -1,6 +1,7 @@
 //! One thin file per command. Data goes to stdout, logs and progress to stderr.
 
 mod audit;
+mod bad_lines;
 mod bench;
 mod classify;
 mod demo;
@@ -10,6 +11,7 @@ mod drift;
 mod features;
 mod model;
 mod output;
+mod progress;
 mod run;
 mod schema;
 mod send;

@@ -1,5 +1,5 @@
 //! Does the traffic look as it did when the model was trained, and is the model still right? Pure functions; only
-//! [`check`] reads files.
+//! [`check`] and [`reference::sources`] read files and topics.
 //!
 //! ```text
 //!  values ─► sketch: Counts on the Edges of a Reference ─┐            ┌─► Finding per number and category
@@ -22,11 +22,14 @@ pub mod alert;
 pub mod check;
 pub mod job;
 pub mod observe;
+pub mod names;
 pub mod panes;
 mod profile;
 pub mod reference;
 pub mod reliability;
 pub mod report;
+mod row;
+mod samples;
 #[cfg(test)]
 mod simulation;
 pub mod sketch;

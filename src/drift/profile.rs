@@ -26,6 +26,13 @@ pub struct Window {
 }
 
 impl Baseline {
+    /// One more row of when all was well, in the order of the names. A category that is not known is not counted.
+    pub fn add(&mut self, numbers: impl Iterator<Item = Option<f64>>, categories: &[Option<String>]) {
+        self.numbers.iter_mut().zip(numbers).for_each(|((_, reference), value)| reference.add(value));
+        let categories = self.categories.iter_mut().zip(categories);
+        categories.for_each(|((_, counts), name)| name.iter().for_each(|name| counts.add(name)));
+    }
+
     /// Holds a window against it. One multiple-test correction spans all its tests.
     pub fn judge(&self, window: &Window, rule: &Rule) -> Verdict {
         let numbers = self.numbers.iter().zip(&window.numbers);
@@ -43,6 +50,20 @@ impl Window {
             numbers: baseline.numbers.iter().map(|(_, reference)| Counts::on(reference.edges())).collect(),
             categories: vec![Categories::default(); baseline.categories.len()],
         }
+    }
+
+    /// One more row, in the order of `baseline`, which it must be [`Window::of`].
+    pub fn add(
+        &mut self,
+        baseline: &Baseline,
+        numbers: impl Iterator<Item = Option<f64>>,
+        categories: &[Option<String>],
+    ) {
+        let edges = baseline.numbers.iter().map(|(_, reference)| reference.edges());
+        let numbers = self.numbers.iter_mut().zip(edges).zip(numbers);
+        numbers.for_each(|((counts, edges), value)| counts.add(edges, value));
+        let categories = self.categories.iter_mut().zip(categories);
+        categories.for_each(|(counts, name)| name.iter().for_each(|name| counts.add(name)));
     }
 
     /// Adds what another partition, or another part of the window, counted.

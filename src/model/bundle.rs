@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     decision::{CalibrationError, Calibrator, Policy, PolicyError},
+    drift::reference::{BundleReference, ReferenceError, Subject},
     features::{
         contract::{Contract, ContractError},
         tfidf::{Vectorizer, VectorizerError},
@@ -73,6 +74,8 @@ pub enum BundleError {
     Graph { source: GraphError },
     #[error("manifest.json gives no usable calibration")]
     Calibration { source: CalibrationError },
+    #[error("{file} is no usable drift reference")]
+    DriftReference { file: String, source: ReferenceError },
     #[error("{GOLDEN} is not valid")]
     GoldenFile { source: serde_path_to_error::Error<serde_json::Error> },
     #[error("the bundle does not reproduce its golden vectors")]
@@ -90,6 +93,7 @@ pub struct Bundle {
     scorer: Scorer,
     calibrator: Calibrator,
     policy: Policy,
+    drift_reference: Option<BundleReference>,
 }
 
 impl Bundle {
@@ -112,9 +116,10 @@ impl Bundle {
         let calibrator = calibrator(&manifest, &scorer, &policy)?;
         let goldens: Vec<Golden> =
             parse_json(files.get(GOLDEN)?).map_err(|source| BundleError::GoldenFile { source })?;
-        let bundle = Self { manifest, digest, transformer, scorer, calibrator, policy };
+        let mut bundle = Self { manifest, digest, transformer, scorer, calibrator, policy, drift_reference: None };
         golden::replay(&goldens, &bundle).map_err(|source| BundleError::Golden { source })?;
         score_bounds(&bundle).map_err(|source| BundleError::Bounds { source })?;
+        bundle.drift_reference = drift_reference(&bundle, &files)?;
         Ok(bundle)
     }
 
@@ -146,6 +151,17 @@ impl Bundle {
     /// Decides on the probabilities.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What predictions looked like when all was well, where the bundle says it.
+    pub fn drift_reference(&self) -> Option<&BundleReference> {
+        self.drift_reference.as_ref()
+    }
+
+    /// What a drift reference of it must be of.
+    pub fn drift_subject(&self) -> Subject<'_> {
+        let Manifest { name, version, .. } = &self.manifest;
+        Subject { name, version, contract: self.transformer.contract(), labels: self.policy.labels() }
     }
 
     /// How verdicts and predictions name the model.
@@ -199,6 +215,12 @@ fn check_names(manifest: &Manifest) -> Result<(), BundleError> {
         Some(terms) => Err(BundleError::SameName { name: terms.name.clone() }),
         None => Ok(()),
     }
+}
+
+fn drift_reference(bundle: &Bundle, files: &Files) -> Result<Option<BundleReference>, BundleError> {
+    let Some(file) = &bundle.manifest.drift_reference else { return Ok(None) };
+    let reference = BundleReference::parse(files.get(file)?, &bundle.drift_subject());
+    reference.map(Some).map_err(|source| BundleError::DriftReference { file: file.clone(), source })
 }
 
 /// A text without known terms, every number at its default and at its bounds, all columns at once: a graph that gives no

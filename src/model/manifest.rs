@@ -48,6 +48,9 @@ pub struct Manifest {
     pub training: Training,
     /// Per set of rows, measure by measure: what the model card says.
     pub metrics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// File of the [`crate::drift::reference::BundleReference`], if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_reference: Option<String>,
     /// SHA-256 by file name.
     pub files: BTreeMap<String, Digest>,
 }

@@ -40,6 +40,11 @@ impl Decoded {
         if let Self::Json { value, .. } = self { Some(value) } else { None }
     }
 
+    /// The same, to keep.
+    pub fn into_json(self) -> Option<Value> {
+        if let Self::Json { value, .. } = self { Some(value) } else { None }
+    }
+
     /// The id of the schema that the value names.
     pub fn schema_id(&self) -> Option<u32> {
         match self {

@@ -1,8 +1,9 @@
-//! `assize model tune`, `diff`, `package` and `inspect`, as a person starts them, on the golden vectors of the bundles.
+//! `assize model tune`, `diff`, `package` and `inspect`, and `assize drift reference`, as a person starts them, on the golden vectors of the bundles.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is that test's failure, also in what tests share")]
 
 mod diff;
 mod package;
+mod reference;
 mod tune;
 
 use std::{

@@ -106,6 +106,7 @@ fn a_decision_that_was_tuned_is_packaged_and_decides() {
     let package = ["model", "package", "--manifest", manifest.to_str().unwrap(), "--out", out.to_str().unwrap()];
     let output = run(&[&package[..], &["--decision", decision.to_str().unwrap()]].concat(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the drift reference is left out"), "{}", stderr(&output));
     let verified = run(&["model", "verify", out.to_str().unwrap()], &[]);
     assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
     // Every row is as tune counted it.
@@ -125,7 +126,8 @@ fn a_decision_that_was_tuned_is_packaged_and_decides() {
     assert_eq!(before, after);
     let [before, after] = [&from, &out].map(|folder| read(folder.join("manifest.json"))["files"].clone());
     assert_eq!(before["model.onnx"], after["model.onnx"]);
-    assert_eq!(before.as_object().unwrap().len(), after.as_object().unwrap().len());
+    assert!(before["reference.json"].is_string() && after.get("reference.json").is_none());
+    assert_eq!(before.as_object().unwrap().len(), after.as_object().unwrap().len() + 1);
     // A file that is not the bundle's own is not taken along.
     let (_kept, other) = copy(|_| {});
     fs::write(other.join("MLmodel"), "another").unwrap();

@@ -152,7 +152,7 @@ def train(folder, root):
     manifest = binary.manifest_of(result, VERSION, committed, decision, "SpamAssassin public corpus", mails.DATA_SHA256)
     text = card.of(manifest, committed.model, result, ABOUT, "spam, or not_spam", of_card(result))
     goldens = [(text, GOLDEN_USERS[index % len(GOLDEN_USERS)]) for index, text in enumerate(TEXTS)]
-    return bundle.write(folder, manifest, committed.model, goldens, text), result
+    return bundle.write(folder, manifest, committed.model, goldens, text, test), result
 
 
 def of_rows(learnt, test):

@@ -89,7 +89,7 @@ def train(folder, root):
     manifest = binary.manifest_of(result, VERSION, fitted, decision, "SMS Spam Collection", DATA_SHA256)
     text = card.of(manifest, fitted.model, result, ABOUT, "spam, or not_spam", spam_sms_columns.of_card(columns, compared))
     goldens = [(text, {}) for text in TEXTS]
-    return bundle.write(folder, manifest, fitted.model, goldens, text, {"held_out.txt": held_out(test)}), result
+    return bundle.write(folder, manifest, fitted.model, goldens, text, test, {"held_out.txt": held_out(test)}), result
 
 
 def held_out(test):

@@ -1,7 +1,7 @@
 """Several tags a text, from the parts of a news group's name: tags-20ng, and tests/bundles/tags, a small one for tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import bundle
 import calibration
@@ -50,7 +50,7 @@ SMALL = Task(
 
 def read(root):
     parts = topics.read(topics.NEWS, root)
-    return [[corpus.Row(row.text, tuple(row.label.split("."))) for row in rows] for rows in parts]
+    return [[replace(row, label=tuple(row.label.split("."))) for row in rows] for rows in parts]
 
 
 def train(task, folder, root):
@@ -95,7 +95,7 @@ def train(task, folder, root):
     }
     gives = "several tags or none, each by a threshold of its own"
     text = card.of(manifest, model, result, task.about, gives, page=task is NEWS)
-    return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
+    return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text, test), result
 
 
 def baselines(rows, test, labels):

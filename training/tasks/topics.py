@@ -132,7 +132,7 @@ def train(task, folder, root):
     }
     gives = f"one of {', '.join(labels)}; or none, below the band"
     text = card.of(manifest, model, result, task.about, gives, f"\n{card.abstaining(result['abstaining'])}\n")
-    return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text), result
+    return bundle.write(folder, manifest, model, [(text, {}) for text in TEXTS], text, test), result
 
 
 def band(probabilities, truth, right_min):

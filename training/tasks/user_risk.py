@@ -97,7 +97,7 @@ def train(folder, root):
     limits = "Everything in the data is invented."
     text = card.of(manifest, fitted.model, result, ABOUT, "risky, or normal", limits=limits, page=False)
     goldens = [(text, GOLDEN_USERS[index % len(GOLDEN_USERS)]) for index, text in enumerate(TEXTS)]
-    return bundle.write(folder, manifest, fitted.model, goldens, text), result
+    return bundle.write(folder, manifest, fitted.model, goldens, text, test), result
 
 
 def synthetic():

@@ -8,8 +8,10 @@ use super::manifest::{manifest, short};
 use crate::{
     classify::{Judge, Reader, Source},
     cli::{
-        classify::{BadLines, HowArg, Progress, load},
+        bad_lines::BadLines,
+        classify::{HowArg, load},
         output::print,
+        progress::Progress,
         table::table,
     },
     compare::{Comparison, ComparisonReport, Difference, LabelMoves, Move, SliceReport, Spread, differences},
@@ -92,7 +94,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let source = self.how.source(&self.input)?;
         let (a, b) = (load(&self.a)?, load(&self.b)?);
-        let mut bad = BadLines::of(&source);
+        let mut bad = BadLines::default();
         let comparison = self.compare(&source, [&a, &b], &mut bad)?;
         let manifests = differences(&manifest(&self.a, &a)?, &manifest(&self.b, &b)?);
         let (named_a, named_b) = (Named::of(&a, &comparison), Named::of(&b, &comparison));
@@ -120,6 +122,7 @@ impl Args {
         let (labels_a, labels_b) = (a.policy().labels(), b.policy().labels());
         let of = |bundle: &Arc<Bundle>| bundle.transformer().contract().user_names().to_vec();
         let (labels, users) = (union(labels_a, labels_b), union(&of(a), &of(b)));
+        let name = source.name();
         let kinds = [a, b].map(|bundle| bundle.policy().kind());
         let kind = kinds.into_iter().find(|kind| *kind == Kind::Multilabel).unwrap_or(kinds[0]);
         let mut reader = Reader::open(source, labels, kind, users.clone())?;
@@ -127,7 +130,7 @@ impl Args {
         let mut comparison = Comparison::new(labels_a, labels_b, self.moves.into());
         let (mut cases, mut progress) = (Vec::new(), Progress::new(self.progress));
         loop {
-            reader.read(&mut cases, |line| bad.tell(line))?;
+            reader.read(&mut cases, |line| bad.tell(&name, line.line, &line.problem))?;
             if cases.is_empty() {
                 progress.finish();
                 return Ok(comparison);

@@ -8,7 +8,11 @@ use serde_json::Value;
 
 use super::manifest::{manifest, short};
 use crate::{
-    cli::{classify::load, output::print, table::table},
+    cli::{
+        classify::load,
+        output::{plain, print},
+        table::table,
+    },
     failure::Failure,
     fault::Exit,
     model::Bundle,
@@ -48,7 +52,15 @@ struct Inspected {
     numeric_features: usize,
     terms: usize,
     contract_id: String,
+    /// None where the bundle has none.
+    drift_reference: Option<DriftReference>,
     manifest: Value,
+}
+
+#[derive(Serialize)]
+struct DriftReference {
+    rows: u64,
+    from: String,
 }
 
 #[derive(Serialize)]
@@ -83,6 +95,9 @@ impl Args {
             numeric_features: transformer.numeric(),
             terms: transformer.width() - transformer.numeric(),
             contract_id: transformer.contract().id(),
+            drift_reference: bundle
+                .drift_reference()
+                .map(|reference| DriftReference { rows: reference.rows, from: reference.from.clone() }),
             manifest: manifest(&self.bundle, bundle)?,
         })
     }
@@ -99,6 +114,12 @@ impl Inspected {
             "reads {} columns ({} numeric features, {} terms), gives {} numbers a row, by {}",
             self.columns, self.numeric_features, self.terms, self.gives, self.scorer
         );
+        let _ = match &self.drift_reference {
+            Some(DriftReference { rows, from }) => {
+                writeln!(text, "drift reference of {rows} predictions: {}", plain(from))
+            }
+            None => writeln!(text, "no drift reference"),
+        };
         for part in
             [self.decision(), self.files(), self.contract(), self.vectorizers(), self.training(), self.metrics()]
         {

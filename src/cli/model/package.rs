@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::decided;
 use crate::{
     cli::{classify::load, output::print},
+    drift::reference,
     failure::Failure,
     fault::Exit,
     model::{Digest, FILES_MAX, GRAPH_BYTES_MAX},
@@ -19,6 +20,8 @@ use crate::{
 const MANIFEST: &str = "manifest.json";
 const GRAPH: &str = "model.onnx";
 const GOLDEN: &str = "golden.json";
+/// Key of the manifest.
+const DRIFT_REFERENCE: &str = "drift_reference";
 /// What other tools read of a bundle.
 const FOR_OTHERS: [&str; 2] = ["MLmodel", "input_example.json"];
 /// A draft is read whole.
@@ -41,6 +44,10 @@ pub(super) struct Args {
     /// The manifest may then be that of a bundle, whose files are taken along.
     #[arg(long, value_name = "FILE")]
     decision: Option<PathBuf>,
+    /// Another drift reference, or the first: a file of `assize drift reference`. The manifest may then be that of a
+    /// bundle, too.
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
     /// The bundle's folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -59,6 +66,7 @@ Examples:
   assize model package --manifest draft/manifest.json --out models/mine
   assize model package --manifest draft/manifest.json --onnx export.onnx --file draft/held_out.txt --out models/mine
   assize model package --manifest models/spam-sms/manifest.json --decision decision.json --out models/tuned
+  assize model package --manifest models/spam-sms/manifest.json --reference week.json --out models/spam-sms-week
 
 Prints the digest of the bundle, by which verdicts name it. Exit codes: 0 done; 1 a file is missing or cannot be written, \
 or the folder is there; 2 wrong use; 65 the bundle is refused.";
@@ -86,7 +94,8 @@ impl Args {
     /// Copies the files and writes the manifest that names them.
     fn gather(&self, draft: &Path) -> anyhow::Result<()> {
         let mut manifest = self.manifest()?;
-        let named = manifest.as_object_mut().and_then(|fields| fields.remove("files")).unwrap_or_default();
+        let mut named = manifest.as_object_mut().and_then(|fields| fields.remove("files")).unwrap_or_default();
+        self.refer(&mut manifest, &mut named);
         let policy = self.decision.as_ref().map(|file| decided::decide(&mut manifest, file)).transpose()?;
         fs::create_dir(draft).with_context(|| format!("{} cannot be made", draft.display()))?;
         let mut files = Map::new();
@@ -116,9 +125,30 @@ impl Args {
         let manifest: Value =
             serde_json::from_slice(&fs::read(&self.manifest)?).with_context(|| format!("{shown} is not valid JSON"))?;
         ensure!(manifest.is_object(), "{shown} is no JSON object");
-        let draft = manifest.get("files").is_none() || self.decision.is_some();
+        let draft = manifest.get("files").is_none() || self.decision.is_some() || self.reference.is_some();
         ensure!(draft, "{shown} has \"files\" already; leave them out of a draft");
         Ok(manifest)
+    }
+
+    /// The drift reference before does not come along where another is given, or where another decision makes other labels
+    /// and actions of its messages.
+    fn refer(&self, manifest: &mut Value, named: &mut Value) {
+        if self.reference.is_none() && self.decision.is_none() {
+            return;
+        }
+        let before = manifest.as_object_mut().and_then(|fields| fields.remove(DRIFT_REFERENCE));
+        if let Some(before) = before.as_ref().and_then(Value::as_str) {
+            named.as_object_mut().map(|named| named.remove(before));
+            if self.reference.is_none() {
+                eprintln!(
+                    "assize: the drift reference is left out: it counts what the decision before made of its messages. \
+                     Build another with `assize drift reference` and give it by --reference"
+                );
+            }
+        }
+        if self.reference.is_some() {
+            manifest[DRIFT_REFERENCE] = json!(reference::FILE);
+        }
     }
 
     fn beside(&self) -> &Path {
@@ -138,6 +168,11 @@ impl Args {
             let name = vectorizer["file"].as_str().context("a vectorizer of the manifest names no file")?;
             ensure!(![MANIFEST, GRAPH, GOLDEN].contains(&name), "a vectorizer's file cannot be {name}");
             take(name, beside, &mut files)?;
+        }
+        match (&self.reference, manifest[DRIFT_REFERENCE].as_str()) {
+            (Some(reference), _) => files.push((reference::FILE.to_owned(), reference.clone())),
+            (None, Some(name)) => take(name, beside, &mut files)?,
+            (None, None) => {}
         }
         for file in &self.file {
             let name = file.file_name().and_then(|name| name.to_str());

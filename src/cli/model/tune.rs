@@ -8,8 +8,10 @@ use serde::Serialize;
 use crate::{
     classify::{Judge, Reader, Source},
     cli::{
-        classify::{BadLines, HowArg, Progress, load},
+        bad_lines::BadLines,
+        classify::{HowArg, load},
         output::print,
+        progress::Progress,
         table::table,
     },
     decision::{
@@ -115,7 +117,7 @@ impl Args {
         }
         let source = self.how.source(&self.labels)?;
         let bundle = load(&self.bundle)?;
-        let mut bad = BadLines::of(&source);
+        let mut bad = BadLines::default();
         let (samples, unlabelled) = self.judge(&source, &bundle, &mut bad)?;
         let unusable = |error| anyhow::Error::new(error).context(format!("nothing to tune by in {}", source.name()));
         let found = tuning::tune(Subject::of(&bundle), &samples, self.options()).map_err(unusable)?;
@@ -152,7 +154,7 @@ impl Args {
 
     /// What the bundle says of each message with labels, and how many have none.
     fn judge(&self, source: &Source, bundle: &Arc<Bundle>, bad: &mut BadLines) -> anyhow::Result<(Samples, u64)> {
-        let labels = bundle.policy().labels();
+        let (name, labels) = (source.name(), bundle.policy().labels());
         let users = bundle.transformer().contract().user_names();
         let mut reader = Reader::open(source, labels.to_vec(), bundle.policy().kind(), users.to_vec())?;
         let mut judge = Judge::new(Arc::clone(bundle), users)?;
@@ -162,9 +164,9 @@ impl Args {
         loop {
             reader.read(&mut cases, |line| {
                 if line.bad_labels && wrong.is_none() {
-                    wrong = Some(format!("{}:{}: {}", source.name(), line.line, line.problem));
+                    wrong = Some(format!("{name}:{}: {}", line.line, line.problem));
                 } else {
-                    bad.tell(line);
+                    bad.tell(&name, line.line, &line.problem);
                 }
             })?;
             if let Some(wrong) = wrong {

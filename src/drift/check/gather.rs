@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Names, NotCompared, SAMPLE_MAX, TASKS_MAX, TaskReport, Why,
-    row::{CATEGORIES, Row, Shape, Task},
-};
-use crate::{
-    decision::tune::Random,
-    drift::{
-        Baseline, Rule, Window,
-        sketch::{Categories, Edges, Reference},
-    },
+use super::{Names, NotCompared, TASKS_MAX, TaskReport, Why};
+use crate::drift::{
+    Baseline, Rule, Window,
+    names::number_names,
+    row::{Row, Shape, Task},
+    samples::Samples,
 };
 
 /// Task and arm.
@@ -19,29 +15,7 @@ type Key = (String, String);
 
 /// Pass 1: what the tasks of the reference are made of, and a sample of each number.
 #[derive(Default)]
-pub(super) struct Shapes(BTreeMap<Key, (Shape, Vec<Sample>)>);
-
-/// A uniform sample of a number's values: reservoir sampling (Vitter 1985, algorithm R) from a fixed seed.
-struct Sample {
-    values: Vec<f64>,
-    seen: usize,
-    random: Random,
-}
-
-impl Sample {
-    fn new(seed: u64) -> Self {
-        Self { values: Vec::new(), seen: 0, random: Random::new(seed) }
-    }
-
-    fn add(&mut self, value: f64) {
-        self.seen += 1;
-        if self.values.len() < SAMPLE_MAX {
-            self.values.push(value);
-        } else if let Some(place) = self.values.get_mut(self.random.below(self.seen)) {
-            *place = value;
-        }
-    }
-}
+pub(super) struct Shapes(BTreeMap<Key, (Shape, Samples)>);
 
 fn key(task: &Task) -> Key {
     let (task, arm) = task.key();
@@ -55,13 +29,10 @@ impl Shapes {
             if !self.0.contains_key(&key) && self.0.len() == TASKS_MAX {
                 return Err(format!("task {:?} is the {}th of this file and is left out", task.task, TASKS_MAX + 1));
             }
-            let (shape, samples) = self.0.entry(key).or_insert_with(|| {
-                let samples = row.numbers(task).enumerate().map(|(index, _)| Sample::new(index as u64));
-                (row.shape(task), samples.collect())
-            });
+            let first = || (row.shape(task), Samples::of(row.numbers(task).count()));
+            let (shape, samples) = self.0.entry(key).or_insert_with(first);
             if row.is_like(task, shape) {
-                let values = samples.iter_mut().zip(row.numbers(task));
-                values.for_each(|(sample, value)| value.into_iter().for_each(|value| sample.add(value)));
+                samples.add(row.numbers(task));
             }
         }
         Ok(())
@@ -85,11 +56,8 @@ struct One {
 
 impl Found {
     pub(super) fn of(shapes: Shapes, names: &Names) -> Self {
-        let one = |(key, (shape, samples)): (Key, (Shape, Vec<Sample>))| {
-            let references = samples.into_iter().map(|sample| Reference::on(Edges::of(sample.values)));
-            let numbers = number_names(&shape, names).into_iter().zip(references).collect();
-            let categories = CATEGORIES.iter().map(|&name| (name.to_owned(), Categories::default())).collect();
-            let baseline = Baseline { numbers, categories };
+        let one = |(key, (shape, samples)): (Key, (Shape, Samples))| {
+            let baseline = samples.baseline(names_of(&shape, names));
             let window = Window::of(&baseline);
             (key, One { shape, baseline, window, rows: [0, 0], unlike: 0 })
         };
@@ -114,10 +82,7 @@ impl Found {
     pub(super) fn add_reference(&mut self, row: &Row) {
         self.each(row, |one, task| {
             one.rows[0] += 1;
-            let numbers = one.baseline.numbers.iter_mut().zip(row.numbers(task));
-            numbers.for_each(|((_, reference), value)| reference.add(value));
-            let categories = one.baseline.categories.iter_mut().zip(row.categories(task));
-            categories.for_each(|((_, counts), name)| counts.add(&name));
+            one.baseline.add(row.numbers(task), &row.categories(task));
         });
     }
 
@@ -129,11 +94,7 @@ impl Found {
         }
         self.each(row, |one, task| {
             one.rows[1] += 1;
-            let references = one.baseline.numbers.iter().map(|(_, reference)| reference.edges());
-            let numbers = one.window.numbers.iter_mut().zip(references).zip(row.numbers(task));
-            numbers.for_each(|((counts, edges), value)| counts.add(edges, value));
-            let categories = one.window.categories.iter_mut().zip(row.categories(task));
-            categories.for_each(|(counts, name)| counts.add(&name));
+            one.window.add(&one.baseline, row.numbers(task), &row.categories(task));
         });
     }
 
@@ -155,15 +116,13 @@ impl Found {
     }
 }
 
-/// In the order of [`Row::numbers`].
-fn number_names(shape: &Shape, names: &Names) -> Vec<String> {
-    let known = shape.contract == names.contract && shape.features == names.features.len();
-    let feature = |index: usize| if known { names.features[index].clone() } else { format!("feature {index}") };
-    let labels = shape.model == names.model && shape.scores == names.labels.len();
-    let score = |index: usize| match labels {
-        true => format!("score {}", names.labels[index]),
-        false => format!("score {index}"),
+/// In the order of [`Row::numbers`]; numbered where the bundle is not known.
+fn names_of(shape: &Shape, names: &Names) -> Vec<String> {
+    let named = |known: bool, names: &[String], count: usize, what: &str| match known && names.len() == count {
+        true => names.to_vec(),
+        false => (0..count).map(|index| format!("{what}{index}")).collect(),
     };
-    let features = (0..shape.features).map(feature);
-    features.chain(["unknown_term_ratio".to_owned()]).chain((0..shape.scores).map(score)).collect()
+    let features = named(shape.contract == names.contract, &names.features, shape.features, "feature ");
+    let labels = named(shape.model == names.model, &names.labels, shape.scores, "");
+    number_names(features.iter().map(String::as_str), labels.iter().map(String::as_str))
 }

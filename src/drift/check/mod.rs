@@ -10,7 +10,6 @@
 //! tasks), then 8 KB; a category takes what its names take, 1,024 at most. The length of the files does not matter.
 
 mod gather;
-mod row;
 
 use std::{
     fs, io,
@@ -19,17 +18,14 @@ use std::{
 
 use serde::Serialize;
 
-use self::{
-    gather::{Found, Shapes},
-    row::{Line, Row},
+use self::gather::{Found, Shapes};
+use super::{
+    Rule, Verdict,
+    row::{self, Row},
 };
-use super::{Rule, Verdict};
-use crate::rows::{BadRow, Format, Rows};
 
 /// Tasks and arms of a file; further ones are bad lines.
 pub const TASKS_MAX: usize = 16;
-/// Values of a number from which its edges come; all of its values are counted on them.
-pub const SAMPLE_MAX: usize = 32_768;
 
 /// What is compared.
 #[derive(Clone, Debug)]
@@ -179,19 +175,10 @@ type Tell<'a> = &'a mut dyn FnMut(&str, u64, String);
 
 /// Calls `with` for every prediction of the file, with its line.
 fn each(file: Option<&Path>, mut with: impl FnMut(u64, Row), mut tell: Option<Tell<'_>>) -> Result<(), CheckError> {
-    let unreadable = |source| CheckError::Read { file: name(file), source };
-    let mut rows = Rows::open(file, Format::Ndjson).map_err(unreadable)?;
-    while let Some(row) = rows.next_row::<Line>() {
-        let row = match row {
-            Ok((line, row)) => Row::of(row).map(|row| (line, row)).map_err(|problem| (line, problem)),
-            Err(BadRow::Bad { line, problem }) => Err((line, problem)),
-            Err(BadRow::Read(error)) => return Err(unreadable(error)),
-        };
-        match (row, &mut tell) {
-            (Ok((line, row)), _) => with(line, row),
-            (Err((line, problem)), Some(tell)) => tell(&name(file), line, problem),
-            (Err(_), None) => {}
-        }
-    }
-    Ok(())
+    let lines = row::each_line(file, |line, row| match (row, &mut tell) {
+        (Ok(row), _) => with(line, row),
+        (Err(problem), Some(tell)) => tell(&name(file), line, problem),
+        (Err(_), None) => {}
+    });
+    lines.map_err(|source| CheckError::Read { file: name(file), source })
 }

@@ -12,8 +12,8 @@ pub const EDGES_MAX: usize = QUANTILES + 1;
 /// Numbers of the reference, ascending and distinct: its least, and its quantiles 1/256, 2/256, ... up to its largest.
 /// A number that makes up 1/256 of the reference is an edge, so every number of a discrete feature can be one.
 ///
-/// In JSON they are text: many a reader of JSON numbers, serde_json's too, may be off by the last bit, and an edge must
-/// equal the numbers that it was made of.
+/// In JSON they are text: many a reader of JSON numbers may be off by the last bit, and an edge must equal the numbers
+/// that it was made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Edges {

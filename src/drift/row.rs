@@ -1,11 +1,18 @@
 //! A line of the prediction log, as much of it as is compared.
 
+use std::{io, path::Path};
+
 use serde::Deserialize;
+use serde_json::Value;
+
+use super::names::{CATEGORIES, category_of};
+use crate::rows::{BadRow, Format, Rows};
 
 /// Scores of a task; a bundle has fewer labels.
 const SCORES_MAX: usize = 1_024;
 
-/// As `assize demo` writes it, or `assize watch predictions --format ndjson`, which wraps it in `value`.
+/// As `assize demo` and `assize classify --predictions` write it, or `assize watch predictions --format ndjson`, which
+/// wraps it in `value`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Line {
@@ -24,14 +31,18 @@ pub(super) struct Line {
 #[derive(Debug, Deserialize)]
 pub(super) struct Task {
     pub(super) task: String,
-    labels: Vec<String>,
-    calibrated: Vec<Option<f64>>,
-    model: Model,
+    pub(super) labels: Vec<String>,
+    /// One per label of the model.
+    pub(super) calibrated: Vec<Option<f64>>,
+    pub(super) model: Model,
 }
 
+/// Which model that was.
 #[derive(Debug, Deserialize)]
-struct Model {
-    name: String,
+pub(super) struct Model {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) version: String,
     #[serde(default = "live")]
     arm: String,
 }
@@ -46,15 +57,13 @@ pub(super) struct Row {
     language: String,
     action: String,
     degraded: String,
-    user_features: String,
-    features: Vec<Option<f64>>,
-    contract: String,
+    /// None where it is not known: a file of messages has no store.
+    user_features: Option<String>,
+    pub(super) features: Vec<Option<f64>>,
+    pub(super) contract: String,
     unknown_term_ratio: Option<f64>,
     pub(super) tasks: Vec<Task>,
 }
-
-/// The categories of a task, in the order of [`Row::categories`].
-pub(super) const CATEGORIES: [&str; 5] = ["language", "label", "action", "user_features", "degraded"];
 
 /// What two rows of a task must share to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +83,8 @@ impl Row {
         let row = Self {
             language: line.language.ok_or_else(|| missing("language"))?,
             action: line.action.ok_or_else(|| missing("action"))?,
-            degraded: set(line.degraded),
-            user_features: line.user_features.ok_or_else(|| missing("user_features"))?,
+            degraded: category_of(line.degraded.iter().map(String::as_str)),
+            user_features: line.user_features,
             features: line.features.ok_or_else(|| missing("features"))?,
             contract: line.feature_contract.ok_or_else(|| missing("feature_contract"))?,
             unknown_term_ratio: line.unknown_term_ratio,
@@ -86,6 +95,11 @@ impl Row {
             return Err(format!("more than {features_max} features or {SCORES_MAX} scores"));
         }
         Ok(row)
+    }
+
+    /// The fields of a prediction record.
+    pub(super) fn of_record(fields: Value) -> Result<Self, String> {
+        serde_json::from_value(fields).map_err(|error| error.to_string()).and_then(Self::of)
     }
 
     pub(super) fn shape(&self, task: &Task) -> Shape {
@@ -106,15 +120,23 @@ impl Row {
 
     /// Features, unknown-term ratio, scores.
     pub(super) fn numbers<'a>(&'a self, task: &'a Task) -> impl Iterator<Item = Option<f64>> + 'a {
-        let features = self.features.iter().copied();
+        self.numbers_of(task, self.features.iter().copied())
+    }
+
+    /// The same with some of the features.
+    pub(super) fn numbers_of<'a>(
+        &'a self,
+        task: &'a Task,
+        features: impl Iterator<Item = Option<f64>> + 'a,
+    ) -> impl Iterator<Item = Option<f64>> + 'a {
         features.chain([self.unknown_term_ratio]).chain(task.calibrated.iter().copied())
     }
 
-    /// As [`CATEGORIES`] names them. Several labels of a message are one category: rows stay independent.
-    pub(super) fn categories(&self, task: &Task) -> [String; CATEGORIES.len()] {
+    /// As [`CATEGORIES`] names them; none where it is not known.
+    pub(super) fn categories(&self, task: &Task) -> [Option<String>; CATEGORIES.len()] {
         let Self { language, action, user_features, degraded, .. } = self;
-        let label = set(task.labels.clone());
-        [language.clone(), label, action.clone(), user_features.clone(), degraded.clone()]
+        let label = category_of(task.labels.iter().map(String::as_str));
+        [Some(language.clone()), Some(label), Some(action.clone()), user_features.clone(), Some(degraded.clone())]
     }
 }
 
@@ -125,7 +147,18 @@ impl Task {
     }
 }
 
-fn set(mut names: Vec<String>) -> String {
-    names.sort_unstable();
-    if names.is_empty() { "(none)".into() } else { names.join("|") }
+/// Calls `with` for every line of an NDJSON file, or of standard input: the prediction, or what is wrong with the line.
+///
+/// # Errors
+/// The file cannot be read, or not on.
+pub(super) fn each_line(file: Option<&Path>, mut with: impl FnMut(u64, Result<Row, String>)) -> io::Result<()> {
+    let mut rows = Rows::open(file, Format::Ndjson)?;
+    while let Some(row) = rows.next_row::<Line>() {
+        match row {
+            Ok((line, found)) => with(line, Row::of(found)),
+            Err(BadRow::Bad { line, problem }) => with(line, Err(problem)),
+            Err(BadRow::Read(error)) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -1,15 +1,14 @@
-//! `assize drift`: does the traffic look as it did?
+//! `assize drift check`: two files of predictions, held against each other.
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
-
-use super::{
-    classify::load,
-    output::{plain, print},
-    table::table,
-};
 use crate::{
+    cli::{
+        bad_lines::BadLines,
+        classify::load,
+        output::{plain, print},
+        table::table,
+    },
     drift::{
         Finding, Floors, Kind, Rule, Statistic,
         check::{self, CheckError, Files, Names, NotCompared, Report, TaskReport, Why},
@@ -18,25 +17,9 @@ use crate::{
     fault::Exit,
 };
 
-/// Bad lines that are told one by one; all are counted.
-const BAD_LINES_TOLD_MAX: u64 = 20;
-
-/// Does the traffic look as it did?
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Hold one file of predictions against another: what moved, and by how much?
-    Check(Check),
-}
-
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-struct Check {
+pub(super) struct Args {
     /// Predictions from when all was well, NDJSON. Read twice, so no pipe.
     #[arg(long, value_name = "FILE")]
     reference: PathBuf,
@@ -107,35 +90,19 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// [`Failure`] with [`Exit::Usage`], [`Exit::Bundle`], or [`Exit::Failed`] when a file cannot be read.
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let Command::Check(check) = self.command;
-        check.run()
-    }
-}
-
-impl Check {
-    fn run(self) -> Result<Exit, Failure> {
         let names = self.bundle.as_deref().map(names).transpose()?.unwrap_or_default();
         let current = (self.current.as_os_str() != "-").then(|| self.current.clone());
         let files = Files { reference: self.reference.clone(), current };
-        let mut told = 0;
-        let report = check::check(&files, &names, &self.rule(), |file, line, problem| {
-            told += 1;
-            if told <= BAD_LINES_TOLD_MAX {
-                eprintln!("assize: {file}:{line}: {}", plain(&problem));
-            }
-        });
+        let mut bad = BadLines::default();
+        let tell = |file: &str, line, problem: String| bad.tell(file, line, &problem);
+        let report = check::check(&files, &names, &self.rule(), tell);
         let report = report.map_err(|error| match error {
             CheckError::Nothing(_) | CheckError::NotAFile(_) => Failure::new(Exit::Usage, error),
             CheckError::Read { .. } => Failure::new(Exit::Failed, error),
         })?;
-        if report.bad_lines > 0 {
-            eprintln!("assize: {} bad lines were passed over", report.bad_lines);
-        }
+        // They are no failure here.
+        bad.exit();
         for not_compared in &report.tasks_not_compared {
             eprintln!("assize: {}", says_why(not_compared));
         }
