@@ -53,7 +53,7 @@ impl Default for Drift {
             group_id: String::new(),
             windows: vec![hour, day],
             grace_seconds: 300,
-            idle_seconds: 60,
+            idle_seconds: 300,
             future_seconds_max: 60,
             snapshot_ms: 10_000,
             sample_ratio: 1.0,

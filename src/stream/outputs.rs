@@ -68,6 +68,11 @@ impl Outputs {
         self.entries.is_empty()
     }
 
+    /// Size of keys and values, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends an output whose key and value `key` and `value` write into the shared buffer.
     pub fn write(
         &mut self,

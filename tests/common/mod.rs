@@ -16,7 +16,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use assize::{config::{Config, Topics}, stream::kafka::base};
+use assize::{
+    config::{Config, Topics},
+    stream::kafka::base,
+};
 use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
@@ -154,7 +157,8 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         let topics = &self.config.topics;
         let Topics { messages, verdicts, predictions, dead_letters, labels, drift_reports, drift_state } = topics;
-        let names = [messages, verdicts, predictions, dead_letters, labels, drift_reports, drift_state].map(String::as_str);
+        let names =
+            [messages, verdicts, predictions, dead_letters, labels, drift_reports, drift_state].map(String::as_str);
         // A test that failed before it made them has none, and a group with members of a killed process stays.
         self.admin(async |admin, options| {
             let _ = admin.delete_topics(&names, &options).await;

@@ -19,6 +19,8 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ThreadedProducer},
 };
 
+use serde_json::Value;
+
 use crate::{
     bench::{Bench, Running},
     traffic::Random,
@@ -33,10 +35,38 @@ const PREDICTION_ID: u32 = 3;
 /// What `assize demo` says of the messages that the model has not learnt from.
 pub fn real_predictions(bench: &Bench) -> Vec<Prediction<'static>> {
     let folder = bench.folder.join("demo");
-    let demo = bench.sandbox.run(&["demo", "--out", folder.to_str().unwrap(), "--bundle", &path("models/spam-sms"), "--messages", &path("data/spam-sms/messages.tsv")]);
+    let demo = bench.sandbox.run(&[
+        "demo",
+        "--out",
+        folder.to_str().unwrap(),
+        "--bundle",
+        &path("models/spam-sms"),
+        "--messages",
+        &path("data/spam-sms/messages.tsv"),
+    ]);
     assert!(demo.status.success(), "{demo:?}");
     let lines = fs::read_to_string(folder.join("predictions.ndjson")).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines.lines().map(|line| serde_json::from_value(bytes(serde_json::from_str(line).unwrap())).unwrap()).collect()
+}
+
+/// Hashes are in hex for people.
+fn bytes(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                *field = match (name.as_str(), field.as_str()) {
+                    ("digest" | "text_hash" | "user_hash", Some(hex)) => {
+                        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+                        (0..hex.len()).step_by(2).map(byte).collect()
+                    }
+                    _ => bytes(field.take()),
+                };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = bytes(item.take())),
+        _ => {}
+    }
+    value
 }
 
 /// Something in the repository.
@@ -106,6 +136,14 @@ impl<'b> Run<'b> {
         let made = bench.sandbox.assize(&args).envs(run.environment()).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         run
+    }
+
+    /// That of a stream which has the job beside it.
+    pub fn of_stream(bench: &'b Bench) -> Self {
+        let partitions = bench.partitions.to_string();
+        let made = bench.sandbox.run(&["topics", "create", "--drift", "--partitions", &partitions]);
+        assert!(made.status.success(), "{made:?}");
+        Self { bench, name: bench.sandbox.name.clone() }
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {

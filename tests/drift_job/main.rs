@@ -9,5 +9,8 @@ mod bench;
 mod common;
 mod ground;
 mod interrupted;
+#[path = "../common/readers.rs"]
+mod readers;
+mod real;
 #[path = "../common/traffic.rs"]
 mod traffic;

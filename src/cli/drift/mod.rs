@@ -2,6 +2,7 @@
 
 mod check;
 mod reference;
+mod run;
 
 use clap::Subcommand;
 
@@ -16,6 +17,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch predictions and labels: windows, reports, alarms, until SIGTERM.
+    Run(run::Run),
     /// Hold one file of predictions against another: what moved, and by how much?
     Check(check::Args),
     /// Count predictions from when all was well, for a bundle to carry: what later ones are held against.
@@ -29,6 +32,7 @@ impl Args {
     /// [`Failure`] with the exit code that the help of the command names.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.command {
+            Command::Run(run) => run.run(),
             Command::Check(args) => args.run(),
             Command::Reference(args) => args.run(),
         }

@@ -1,6 +1,6 @@
 //! What the lanes do with their records.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     lane::{Fold, Partitions},
@@ -13,6 +13,7 @@ use crate::{
         panes::PredictionPane,
     },
     fault::{Action, Fault},
+    ops::metrics::Metrics,
     stream::Chunk,
 };
 
@@ -25,11 +26,18 @@ pub(super) struct CountsPredictions {
     observer: Observer,
     future_ms_max: i64,
     sample_ratio: f64,
+    metrics: Arc<Metrics>,
 }
 
 impl CountsPredictions {
-    pub(super) fn new(reader: PredictionReader, observer: Observer, future_ms_max: i64, sample_ratio: f64) -> Self {
-        Self { reader, observer, future_ms_max, sample_ratio }
+    pub(super) fn new(
+        reader: PredictionReader,
+        observer: Observer,
+        future_ms_max: i64,
+        sample_ratio: f64,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { reader, observer, future_ms_max, sample_ratio, metrics }
     }
 }
 
@@ -38,8 +46,10 @@ impl Fold for CountsPredictions {
     type Pane = PredictionPane;
     type Table = ();
 
+    fn table(&self) -> Self::Table {}
+
     fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let Self { reader, observer, future_ms_max, sample_ratio } = self;
+        let Self { reader, observer, future_ms_max, sample_ratio, .. } = self;
         reader.start_chunk();
         for record in chunk.records() {
             let Some(partition) = partitions.get_mut(&record.partition) else { continue };
@@ -67,5 +77,20 @@ impl Fold for CountsPredictions {
             }
         }
         Ok(())
+    }
+
+    fn closed(&self, partition: i32, pane: &PredictionPane) {
+        let metrics = self.metrics.drift().partition(partition);
+        metrics.late(pane.late);
+        metrics.clamped(pane.clamped);
+        metrics.unreadable(pane.unreadable);
+        metrics.unlike(pane.tasks.values().flat_map(BTreeMap::values).map(|series| series.unlike).sum());
+    }
+
+    fn moved(&self, partition: i32, watermark_ms: Option<i64>) {
+        match watermark_ms {
+            Some(watermark_ms) => self.metrics.drift().partition(partition).set_watermark(watermark_ms),
+            None => self.metrics.drift().forget_partition(partition),
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -29,7 +30,11 @@ use crate::{
     clock::now_ms,
     fault::{Action, Fault},
     lane::Recovery,
-    ops::{health::LaneHealth, metrics::DriftMetrics, shutdown::Shutdown},
+    ops::{
+        health::LaneHealth,
+        metrics::{Metrics, TransactionResult},
+        shutdown::Shutdown,
+    },
     stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
 };
 
@@ -52,6 +57,9 @@ pub trait Fold {
     /// What a partition remembers beside them.
     type Table: Table;
 
+    /// What a partition remembers that nothing is known of.
+    fn table(&self) -> Self::Table;
+
     /// Counts a chunk; partitions that are not in `partitions` are none of this lane. What comes out may depend on the
     /// records of each partition and their order only.
     ///
@@ -60,6 +68,16 @@ pub trait Fold {
     fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, go_on: &dyn Fn() -> bool) -> Result<(), Fault>
     where
         Self: Sized;
+
+    /// A pane of a partition is closed and committed: what it counted becomes public.
+    fn closed(&self, partition: i32, pane: &Self::Pane) {
+        let _ = (partition, pane);
+    }
+
+    /// A partition has come so far, milliseconds since the epoch; none when it is no longer this lane's.
+    fn moved(&self, partition: i32, watermark_ms: Option<i64>) {
+        let _ = (partition, watermark_ms);
+    }
 }
 
 /// How often what happens.
@@ -86,7 +104,7 @@ pub struct DriftLane<'a, S, F: Fold, R> {
     limits: LaneLimits,
     shutdown: &'a Shutdown,
     health: LaneHealth,
-    metrics: DriftMetrics,
+    metrics: Arc<Metrics>,
     recovery: Recovery<'a>,
     assigned: BTreeSet<i32>,
     /// Whether the state of `assigned` is here.
@@ -114,7 +132,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         limits: LaneLimits,
         shutdown: &'a Shutdown,
         health: LaneHealth,
-        metrics: DriftMetrics,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -150,6 +168,14 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(fault) => {
+                    if self.records > 0 {
+                        let result = if fault.action == Action::Rebuild {
+                            TransactionResult::Rebuilt
+                        } else {
+                            TransactionResult::Aborted
+                        };
+                        self.metrics.drift().snapshot(result, Duration::ZERO, 0);
+                    }
                     self.forget();
                     let Some(committed) = self.recovery.recover(&mut self.stream, fault)? else { return Ok(()) };
                     self.next = committed;
@@ -208,7 +234,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
                 partition.silent(now_ms.saturating_sub(idle_ms));
             }
             if let Some(watermark_ms) = partition.progress().watermark_ms {
-                self.metrics.set_watermark(F::INPUT, number, watermark_ms);
+                self.fold.moved(number, Some(watermark_ms));
             }
         }
         if let Some(merger) = &mut self.merger {
@@ -241,14 +267,17 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             self.recovery.settled();
             return Ok(());
         }
+        let bytes = self.outputs.bytes();
         self.stream.begin()?;
         self.stream.send(&self.outputs)?;
         self.stream.commit(&self.offsets())?;
-        self.partitions.values_mut().for_each(Partition::committed);
+        for (&number, partition) in &mut self.partitions {
+            partition.committed(|pane| self.fold.closed(number, pane));
+        }
         if let Some(merger) = &mut self.merger {
             merger.committed();
         }
-        self.metrics.committed(F::INPUT, self.records, start.elapsed());
+        self.metrics.drift().snapshot(TransactionResult::Committed, start.elapsed(), bytes);
         self.records = 0;
         self.recovery.settled();
         Ok(())
@@ -266,7 +295,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     fn reassign(&mut self, change: &Assignment) -> Result<(), Fault> {
         for partition in &change.revoked {
             self.assigned.remove(partition);
-            self.metrics.forget_partition(F::INPUT, *partition);
+            self.fold.moved(*partition, None);
         }
         self.assigned.extend(&change.assigned);
         self.health.set_assigned(true);
@@ -307,8 +336,8 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
                 }
                 Ok(())
             })?;
-            let mut partition = Partition::new(source, self.clock);
-            kept.iter().try_for_each(|(key, value)| partition.restore(key, value))?;
+            let mut partition = Partition::new(source, self.clock, self.fold.table());
+            partition.restore(kept)?;
             self.partitions.insert(number, partition);
         }
         if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {

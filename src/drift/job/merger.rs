@@ -20,9 +20,7 @@ use super::{
 use crate::{
     codec::RecordWriter,
     config::WindowSize,
-    drift::{
-        alert::{Alert, Alerts, report_key},
-    },
+    drift::alert::{Alert, Alerts, report_key},
     fault::Fault,
     ops::metrics::Metrics,
     records::DriftReport,
@@ -42,6 +40,8 @@ pub struct Merger {
     writer: RecordWriter,
     alerts: Arc<Alerts>,
     metrics: Arc<Metrics>,
+    /// Whether there is a command that retrains.
+    retrains: bool,
     /// Alerts that found no place.
     untold: Vec<Alert>,
     /// With which nothing is left to do.
@@ -74,6 +74,7 @@ impl Merger {
         reporter: Reporter,
         writer: RecordWriter,
         alerts: Arc<Alerts>,
+        retrains: bool,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -84,6 +85,7 @@ impl Merger {
             writer,
             alerts,
             metrics,
+            retrains,
             untold: Vec::new(),
             done: Vec::new(),
             book: AlarmBook::default(),
@@ -214,7 +216,7 @@ impl Merger {
 
     fn stage_alerts(&mut self, report: &DriftReport, partitions: i32, outputs: &mut Outputs) {
         // Two alarms of one report are one incident.
-        let mut starts = report.retrain && self.alerts.retrains();
+        let mut starts = report.retrain && self.retrains;
         for alert in Alert::of(report) {
             let (id, value) = (alert.id.clone(), state::json(&alert));
             state::write(outputs, partitions, &Key::Alert(id.clone()), Some(&value));
@@ -229,7 +231,7 @@ impl Merger {
     /// What was written is committed: now it may be told.
     pub fn committed(&mut self) {
         let Staged { reports, alerts, retrainings, next } = std::mem::take(&mut self.staged);
-        reports.iter().for_each(|report| self.metrics.drift.reported(report));
+        reports.iter().for_each(|report| self.metrics.drift().reported(report));
         self.untold.extend(alerts);
         retrainings.into_iter().for_each(|alert| self.alerts.retrain(alert));
         self.retrainings.extend(next);

@@ -139,7 +139,8 @@ impl Job {
     /// [`Fault`] with [`Action::Exit`], of the first lane that had one.
     pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
         let run = |number: usize, lane: &dyn Fn() -> Result<(), Fault>| {
-            let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked")));
+            let result =
+                catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked")));
             health.lane(number).set_stopped();
             lane_ended();
             result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
@@ -160,7 +161,8 @@ impl Job {
             .map_err(|error| Fault::caused(Action::Exit(Exit::Bundle), "observing the tasks", error))?;
         let reader = PredictionReader::new(Arc::clone(&self.schemas));
         let future_ms_max = drift.future_seconds_max as i64 * 1_000;
-        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio);
+        let metrics = Arc::clone(&self.metrics);
+        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio, metrics);
         let merger = self.merger()?;
         let topic = &self.config.topics.predictions;
         self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)
@@ -183,7 +185,9 @@ impl Job {
         let writer = self.schemas.drift_report_writer(&config.topics.drift_reports).map_err(|error| {
             Fault::caused(Action::Exit(Exit::Unavailable), "asking for the id of our schema of reports", error)
         })?;
-        Ok(Merger::new(assembly, &drift.windows, reporter, writer, Arc::clone(&self.alerts), Arc::clone(&self.metrics)))
+        let retrains = !drift.alert.retrain_command.is_empty();
+        let (alerts, metrics) = (Arc::clone(&self.alerts), Arc::clone(&self.metrics));
+        Ok(Merger::new(assembly, &drift.windows, reporter, writer, alerts, retrains, metrics))
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is one thing in which the two lanes differ")]

@@ -13,15 +13,15 @@ use super::{
 use crate::{fault::Fault, stream::Outputs};
 
 /// Small things that a partition remembers beside its panes.
-pub trait Table: Default {
+pub trait Table {
     /// What is new since the last call, and what is gone: none.
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
 
-    /// Something that was remembered; in any order, before the first record.
+    /// Everything that was remembered, before the first record: names with their values.
     ///
     /// # Errors
     /// [`Fault`], when it cannot be read.
-    fn restore(&mut self, name: String, value: &[u8]) -> Result<(), Fault>;
+    fn restore(&mut self, entries: Vec<(Key, Vec<u8>)>) -> Result<(), Fault>;
 }
 
 /// Nothing is remembered.
@@ -30,7 +30,7 @@ impl Table for () {
         Vec::new()
     }
 
-    fn restore(&mut self, _: String, _: &[u8]) -> Result<(), Fault> {
+    fn restore(&mut self, _: Vec<(Key, Vec<u8>)>) -> Result<(), Fault> {
         Ok(())
     }
 }
@@ -65,32 +65,35 @@ struct Tracked<P> {
 }
 
 impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
-    /// One that nothing is known of.
-    pub fn new(source: Source, clock: PaneClock) -> Self {
+    /// One that nothing is known of, with an empty table.
+    pub fn new(source: Source, clock: PaneClock, table: T) -> Self {
         let progress = Progress::default();
-        Self { source, clock, progress, panes: BTreeMap::new(), table: T::default(), committed: progress }
+        Self { source, clock, progress, panes: BTreeMap::new(), table, committed: progress }
     }
 
-    /// Takes back what was written; in any order, before the first record.
+    /// Takes back everything that was written, before the first record.
     ///
     /// # Errors
     /// [`Fault`], when it cannot be read.
-    pub fn restore(&mut self, key: &Key, value: &[u8]) -> Result<(), Fault> {
-        match key {
-            Key::Progress(source) if *source == self.source => {
-                self.progress = state::parse(key, value)?;
-                self.committed = self.progress;
-            }
-            Key::Pane(source, start_ms) if *source == self.source => {
-                let Kept { closed, pane } = state::parse(key, value)?;
-                if !closed {
-                    self.panes.insert(*start_ms, Tracked { pane, changed: false });
+    pub fn restore(&mut self, kept: BTreeMap<Key, Vec<u8>>) -> Result<(), Fault> {
+        let mut entries = Vec::new();
+        for (key, value) in kept {
+            match key {
+                Key::Progress(_) => {
+                    self.progress = state::parse(&key, &value)?;
+                    self.committed = self.progress;
                 }
+                Key::Pane(_, start_ms) => {
+                    let Kept { closed, pane } = state::parse(&key, &value)?;
+                    if !closed {
+                        self.panes.insert(start_ms, Tracked { pane, changed: false });
+                    }
+                }
+                Key::Entry(..) => entries.push((key, value)),
+                _ => {}
             }
-            Key::Entry(source, name) if *source == self.source => self.table.restore(name.clone(), value)?,
-            _ => {}
         }
-        Ok(())
+        self.table.restore(entries)
     }
 
     /// Where a record of this time counts; it moves the watermark. Milliseconds since the epoch.
@@ -103,9 +106,15 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
         }
     }
 
-    /// The oldest pane that is open: where records count that have no time. Before the first record that is the epoch's.
+    /// Start of the oldest pane that is open, milliseconds since the epoch: where records count that have no time. Before the
+    /// first record that is the epoch's.
+    pub fn oldest_ms(&self) -> i64 {
+        self.progress.closed_to_ms.unwrap_or_default()
+    }
+
+    /// That pane.
     pub fn oldest(&mut self) -> &mut P {
-        self.pane(self.progress.closed_to_ms.unwrap_or_default())
+        self.pane(self.oldest_ms())
     }
 
     /// The pane that starts here, when it is open.
@@ -154,10 +163,16 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
         }
     }
 
-    /// What was written is committed.
-    pub fn committed(&mut self) {
+    /// What was written is committed; `closed` is told each pane that is done with.
+    pub fn committed(&mut self, mut closed: impl FnMut(&P)) {
         let Self { panes, progress, clock, .. } = self;
-        panes.retain(|start_ms, _| !progress.is_closed(*start_ms, clock));
+        panes.retain(|start_ms, tracked| {
+            let is_closed = progress.is_closed(*start_ms, clock);
+            if is_closed {
+                closed(&tracked.pane);
+            }
+            !is_closed
+        });
         panes.values_mut().for_each(|tracked| tracked.changed = false);
         self.committed = self.progress;
     }
@@ -171,7 +186,7 @@ mod tests {
     const CLOCK: PaneClock = PaneClock { pane_ms: 10, grace_ms: 2 };
 
     fn partition() -> Partition<Vec<i64>, ()> {
-        Partition::new(SOURCE, CLOCK)
+        Partition::new(SOURCE, CLOCK, ())
     }
 
     fn count(partition: &mut Partition<Vec<i64>, ()>, time_ms: i64) {
@@ -210,13 +225,13 @@ mod tests {
         let mut partition = partition();
         count(&mut partition, 5);
         written(&mut partition);
-        partition.committed();
+        partition.committed(|_| ());
         assert_eq!(written(&mut partition), []);
         partition.silent(11);
         assert_eq!(written(&mut partition), [], "nobody waits for it");
         partition.silent(30);
         assert_eq!(written(&mut partition).len(), 2);
-        partition.committed();
+        partition.committed(|_| ());
         assert_eq!(written(&mut partition), []);
     }
 
@@ -231,7 +246,7 @@ mod tests {
             times[..cut].iter().for_each(|&time_ms| count(&mut before, time_ms));
             let mut kept: BTreeMap<_, _> = written(&mut before).into_iter().collect();
             let mut after = partition();
-            kept.iter().for_each(|(key, value)| after.restore(key, value.as_bytes()).unwrap());
+            after.restore(kept.iter().map(|(key, value)| (key.clone(), value.clone().into_bytes())).collect()).unwrap();
             times[cut..].iter().for_each(|&time_ms| count(&mut after, time_ms));
             kept.extend(written(&mut after));
             assert_eq!(kept, whole.iter().cloned().collect(), "cut at {cut}");

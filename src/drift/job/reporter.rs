@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{alarms::Series, assembly::{Counted, Ended}};
+use super::{
+    alarms::Series,
+    assembly::{Counted, Ended},
+};
 use crate::{
     drift::{
         panes::{LabelPane, PredictionPane},
@@ -34,7 +37,8 @@ impl Reporter {
 
     /// Tasks and arms that a window has something of, in the order of their names.
     pub(super) fn series(&self, counted: &Counted) -> BTreeSet<(String, String)> {
-        let Counted { predictions: PredictionPane { tasks: predicted, .. }, labels: LabelPane { tasks: labelled, .. } } = counted;
+        let Counted { predictions: PredictionPane { tasks: predicted, .. }, labels: LabelPane { tasks: labelled, .. } } =
+            counted;
         let predicted = predicted.iter().flat_map(|(task, arms)| arms.keys().map(move |arm| (task, arm)));
         let labelled = labelled.iter().flat_map(|(task, series)| series.arms.keys().map(move |arm| (task, arm)));
         let all = predicted.chain(labelled).filter(|(task, _)| self.task(task).is_some());

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     decision::tune::Random,
     fault::{Action, Fault},
-    ops::{health::Health, metrics::DriftMetrics, shutdown::Shutdown},
+    ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
     stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
 };
 
@@ -215,8 +215,8 @@ impl Table for History {
         }
     }
 
-    fn restore(&mut self, _: String, value: &[u8]) -> Result<(), Fault> {
-        self.0 = serde_json::from_slice(value).unwrap();
+    fn restore(&mut self, entries: Vec<(Key, Vec<u8>)>) -> Result<(), Fault> {
+        entries.iter().for_each(|(_, value)| self.0 = serde_json::from_slice(value).unwrap());
         Ok(())
     }
 }
@@ -225,6 +225,10 @@ impl Fold for WritesDown {
     const INPUT: Input = Input::Predictions;
     type Pane = Vec<i64>;
     type Table = History;
+
+    fn table(&self) -> History {
+        History::default()
+    }
 
     fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
         for record in chunk.records() {
@@ -281,7 +285,7 @@ fn run_member(cluster: &Rc<RefCell<Cluster>>, seed: u64, trouble: usize, life: u
     };
     let health = Health::new(1).lane(0);
     let store = MemoryStore(Rc::clone(cluster));
-    let metrics = DriftMetrics::default();
+    let metrics = Metrics::new();
     let mut lane = DriftLane::new(member, WritesDown, store, None, CLOCK, limits, &shutdown, health, metrics);
     lane.run().unwrap();
 }
