@@ -57,7 +57,9 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
         stopping.wait().await;
         told.set_stopping();
     });
-    let result = job.run(&shutdown, &health, &|| drop(shutdown.request()));
+    let result = job.run(&shutdown, &health, &|| {
+        shutdown.request();
+    });
     shutdown.drained();
     ended(result)
 }

@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use crate::drift::report::Alarms;
 
 /// Window, task and arm.
-pub type Series = (String, String, String);
+pub(super) type Series = (String, String, String);
 
 /// Those of all windows, tasks and arms.
 #[derive(Clone, Debug, Default)]
-pub struct AlarmBook(BTreeMap<Series, Alarms>);
+pub(super) struct AlarmBook(BTreeMap<Series, Alarms>);
 
 impl AlarmBook {
     /// What is known; quiet until a window has said something.
-    pub fn get(&self, series: &Series) -> Alarms {
+    pub(super) fn get(&self, series: &Series) -> Alarms {
         self.0.get(series).copied().unwrap_or_default()
     }
 
     /// Takes what is known after a window, and says whether an incident starts with it: an alarm of this task and arm is
     /// raised, and none was, in no window.
-    pub fn set(&mut self, series: Series, alarms: Alarms) -> bool {
+    pub(super) fn set(&mut self, series: Series, alarms: Alarms) -> bool {
         let of_same = |known: &Series| (&known.1, &known.2) == (&series.1, &series.2);
         let was_raised = self.0.iter().any(|(known, alarms)| of_same(known) && is_raised(*alarms));
         let starts = !was_raised && is_raised(alarms);

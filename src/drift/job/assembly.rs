@@ -25,7 +25,7 @@ use crate::{
 
 /// What all partitions counted in a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
+pub(super) struct Counted {
     /// What the models said.
     pub predictions: PredictionPane,
     /// What was true.
@@ -41,7 +41,7 @@ impl Counted {
 
 /// A window that has ended; milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ended {
+pub(super) struct Ended {
     /// Its end, exclusive: first, so that windows sort by it.
     pub end_ms: i64,
     /// Its start.
@@ -52,7 +52,7 @@ pub struct Ended {
 
 /// The panes on their way into windows.
 #[derive(Clone)]
-pub struct Assembly {
+pub(super) struct Assembly {
     windows: Vec<WindowSize>,
     clock: PaneClock,
     /// Of every partition of the inputs: up to where its panes are closed.
@@ -66,7 +66,7 @@ pub struct Assembly {
 
 impl Assembly {
     /// Of the partitions of all inputs.
-    pub fn new(windows: &[WindowSize], clock: PaneClock, sources: impl Iterator<Item = Source>) -> Self {
+    pub(super) fn new(windows: &[WindowSize], clock: PaneClock, sources: impl Iterator<Item = Source>) -> Self {
         Self {
             windows: windows.to_vec(),
             clock,
@@ -81,7 +81,7 @@ impl Assembly {
     ///
     /// # Errors
     /// [`Fault`], when it cannot be read.
-    pub fn take(&mut self, key: &Key, value: &[u8]) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, key: &Key, value: &[u8]) -> Result<(), Fault> {
         match key {
             Key::Progress(source) => {
                 let progress: Progress = state::parse(key, value)?;
@@ -100,17 +100,12 @@ impl Assembly {
     }
 
     /// Up to where every partition is closed; none while one of them has not begun.
-    pub fn complete_to_ms(&self) -> Option<i64> {
+    pub(super) fn complete_to_ms(&self) -> Option<i64> {
         self.closed_to_ms.values().copied().min().flatten()
     }
 
-    /// Up to where windows are reported.
-    pub fn reported_to_ms(&self) -> Option<i64> {
-        self.reported_to_ms
-    }
-
     /// Whether [`Self::advance`] would find something.
-    pub fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.complete_to_ms()
             .is_some_and(|complete_to_ms| self.reported_to_ms.is_none_or(|known| complete_to_ms > known))
             && !(self.waiting.is_empty() && self.merged.is_empty())
@@ -121,7 +116,7 @@ impl Assembly {
     ///
     /// # Errors
     /// [`Fault`], when a pane cannot be read.
-    pub fn advance(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<Vec<Ended>, Fault> {
+    pub(super) fn advance(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<Vec<Ended>, Fault> {
         let Some(complete_to_ms) = self.complete_to_ms() else { return Ok(Vec::new()) };
         let from_ms = self.reported_to_ms.unwrap_or(i64::MIN / 2);
         let later = self.waiting.split_off(&complete_to_ms.saturating_sub(self.clock.pane_ms - 1));
@@ -166,7 +161,7 @@ impl Assembly {
     }
 
     /// Everything in a window.
-    pub fn window(&self, ended: Ended) -> Counted {
+    pub(super) fn window(&self, ended: Ended) -> Counted {
         let mut whole = Counted::default();
         for (start_ms, part) in self.merged.range(ended.start_ms..ended.end_ms) {
             if let Err(error) = whole.merge(part) {
@@ -177,7 +172,7 @@ impl Assembly {
     }
 
     /// Forgets panes that no window to come holds.
-    pub fn forget(&mut self, partitions: i32, outputs: &mut Outputs) {
+    pub(super) fn forget(&mut self, partitions: i32, outputs: &mut Outputs) {
         let longest_ms = self.windows.iter().map(|window| window.size_ms).max().unwrap_or_default();
         let Some(reported_to_ms) = self.reported_to_ms else { return };
         let kept = self.merged.split_off(&(reported_to_ms - longest_ms + 1));

@@ -46,10 +46,10 @@ const TICK_MS: Duration = Duration::from_millis(250);
 const CLOSED_MS: Duration = Duration::from_millis(1_000);
 
 /// The partitions of a lane.
-pub type Partitions<F> = BTreeMap<i32, Partition<<F as Fold>::Pane, <F as Fold>::Table>>;
+pub(super) type Partitions<F> = BTreeMap<i32, Partition<<F as Fold>::Pane, <F as Fold>::Table>>;
 
 /// What is done with the records of an input.
-pub trait Fold {
+pub(super) trait Fold {
     /// The input.
     const INPUT: Input;
     /// Counts of a pane.
@@ -82,7 +82,7 @@ pub trait Fold {
 
 /// How often what happens.
 #[derive(Clone, Copy, Debug)]
-pub struct LaneLimits {
+pub(super) struct LaneLimits {
     /// Records of a chunk.
     pub chunk_records_max: usize,
     /// From one commit to the next.
@@ -94,7 +94,7 @@ pub struct LaneLimits {
 }
 
 /// One lane of the job.
-pub struct DriftLane<'a, S, F: Fold, R> {
+pub(super) struct DriftLane<'a, S, F: Fold, R> {
     stream: S,
     fold: F,
     store: R,
@@ -123,7 +123,7 @@ pub struct DriftLane<'a, S, F: Fold, R> {
 impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     /// A lane over `stream`; `merger` for the lane of predictions.
     #[allow(clippy::too_many_arguments, reason = "each is one thing that a lane is made of")]
-    pub fn new(
+    pub(super) fn new(
         stream: S,
         fold: F,
         store: R,
@@ -162,7 +162,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     ///
     /// # Errors
     /// [`Fault`] with [`Action::Exit`]: the job cannot go on.
-    pub fn run(&mut self) -> Result<(), Fault> {
+    pub(super) fn run(&mut self) -> Result<(), Fault> {
         loop {
             match self.turn() {
                 Ok(true) => {}
@@ -182,11 +182,6 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
                 }
             }
         }
-    }
-
-    /// Its stream, when it has run.
-    pub fn into_stream(self) -> S {
-        self.stream
     }
 
     /// Once around; false at the end.

@@ -31,7 +31,7 @@ use crate::{
 const FOLLOW_RECORDS_MAX: usize = 10_000;
 
 /// Puts the windows together.
-pub struct Merger {
+pub(super) struct Merger {
     /// As it is before anything is known.
     empty: Assembly,
     assembly: Assembly,
@@ -68,7 +68,7 @@ struct Staged {
 
 impl Merger {
     /// One that knows nothing yet.
-    pub fn new(
+    pub(super) fn new(
         assembly: Assembly,
         windows: &[WindowSize],
         reporter: Reporter,
@@ -96,7 +96,7 @@ impl Merger {
     }
 
     /// Nothing in memory is true any more.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.assembly = self.empty.clone();
         self.book = AlarmBook::default();
         self.is_loaded = false;
@@ -109,7 +109,7 @@ impl Merger {
     ///
     /// # Errors
     /// [`Fault`], which may ask to come again.
-    pub fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+    pub(super) fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
         let (mut kept, mut ends) = (BTreeMap::new(), Vec::new());
         for partition in 0..store.partitions() {
             let end = store.read(partition, go_on, &mut |key, value| {
@@ -144,7 +144,7 @@ impl Merger {
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn follow(&mut self, store: &impl Store) -> Result<(), Fault> {
+    pub(super) fn follow(&mut self, store: &impl Store) -> Result<(), Fault> {
         let alerts = Arc::clone(&self.alerts);
         self.untold.retain(|alert| !alerts.tell(alert.clone()));
         self.done.extend(alerts.done());
@@ -166,7 +166,7 @@ impl Merger {
     }
 
     /// Whether [`Self::write`] would find something.
-    pub fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.is_loaded && (self.assembly.is_due() || !self.retrainings.is_empty() || !self.done.is_empty())
     }
 
@@ -174,7 +174,7 @@ impl Merger {
     ///
     /// # Errors
     /// [`Fault`], when a pane cannot be read.
-    pub fn write(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<(), Fault> {
         if !self.is_due() {
             return Ok(());
         }
@@ -229,7 +229,7 @@ impl Merger {
     }
 
     /// What was written is committed: now it may be told.
-    pub fn committed(&mut self) {
+    pub(super) fn committed(&mut self) {
         let Staged { reports, alerts, retrainings, next } = std::mem::take(&mut self.staged);
         reports.iter().for_each(|report| self.metrics.drift().reported(report));
         self.untold.extend(alerts);

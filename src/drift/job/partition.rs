@@ -13,7 +13,7 @@ use super::{
 use crate::{fault::Fault, stream::Outputs};
 
 /// Small things that a partition remembers beside its panes.
-pub trait Table {
+pub(super) trait Table {
     /// What is new since the last call, and what is gone: none.
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
 
@@ -37,7 +37,7 @@ impl Table for () {
 
 /// Where a record counts.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<'a, P> {
+pub(super) enum Place<'a, P> {
     /// In the pane of its time, which starts here, milliseconds since the epoch.
     Open(&'a mut P, i64),
     /// That pane is closed: it counts as late, in the oldest pane that is open.
@@ -46,7 +46,7 @@ pub enum Place<'a, P> {
 
 /// One partition of an input.
 #[derive(Debug)]
-pub struct Partition<P, T> {
+pub(super) struct Partition<P, T> {
     source: Source,
     clock: PaneClock,
     progress: Progress,
@@ -66,7 +66,7 @@ struct Tracked<P> {
 
 impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     /// One that nothing is known of, with an empty table.
-    pub fn new(source: Source, clock: PaneClock, table: T) -> Self {
+    pub(super) fn new(source: Source, clock: PaneClock, table: T) -> Self {
         let progress = Progress::default();
         Self { source, clock, progress, panes: BTreeMap::new(), table, committed: progress }
     }
@@ -75,7 +75,7 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     ///
     /// # Errors
     /// [`Fault`], when it cannot be read.
-    pub fn restore(&mut self, kept: BTreeMap<Key, Vec<u8>>) -> Result<(), Fault> {
+    pub(super) fn restore(&mut self, kept: BTreeMap<Key, Vec<u8>>) -> Result<(), Fault> {
         let mut entries = Vec::new();
         for (key, value) in kept {
             match key {
@@ -97,7 +97,7 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     }
 
     /// Where a record of this time counts; it moves the watermark. Milliseconds since the epoch.
-    pub fn place(&mut self, time_ms: i64) -> Place<'_, P> {
+    pub(super) fn place(&mut self, time_ms: i64) -> Place<'_, P> {
         self.progress.advance(time_ms, &self.clock);
         let start_ms = self.clock.start_of(time_ms);
         match self.progress.is_closed(start_ms, &self.clock) {
@@ -108,27 +108,27 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
 
     /// Start of the oldest pane that is open, milliseconds since the epoch: where records count that have no time. Before the
     /// first record that is the epoch's.
-    pub fn oldest_ms(&self) -> i64 {
+    pub(super) fn oldest_ms(&self) -> i64 {
         self.progress.closed_to_ms.unwrap_or_default()
     }
 
     /// That pane.
-    pub fn oldest(&mut self) -> &mut P {
+    pub(super) fn oldest(&mut self) -> &mut P {
         self.pane(self.oldest_ms())
     }
 
     /// The pane that starts here, when it is open.
-    pub fn open_pane(&mut self, start_ms: i64) -> Option<&mut P> {
+    pub(super) fn open_pane(&mut self, start_ms: i64) -> Option<&mut P> {
         (!self.progress.is_closed(start_ms, &self.clock)).then(|| self.pane(start_ms))
     }
 
     /// It has been read to its end and is silent: time goes on to `time_ms` without a record.
-    pub fn silent(&mut self, time_ms: i64) {
+    pub(super) fn silent(&mut self, time_ms: i64) {
         self.progress.advance(time_ms, &self.clock);
     }
 
     /// How far it has come.
-    pub fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         self.progress
     }
 
@@ -139,13 +139,13 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     }
 
     /// Whether there is something that others wait for: a pane was closed.
-    pub fn has_closed(&self) -> bool {
+    pub(super) fn has_closed(&self) -> bool {
         self.progress.closed_to_ms != self.committed.closed_to_ms
     }
 
     /// Writes what has changed since the last commit. The progress comes last: who reads it knows that the panes that it
     /// closes have been read.
-    pub fn write(&mut self, partitions: i32, outputs: &mut Outputs) {
+    pub(super) fn write(&mut self, partitions: i32, outputs: &mut Outputs) {
         let before = outputs.len();
         for (name, value) in self.table.take_changes() {
             state::write(outputs, partitions, &Key::Entry(self.source, name), value.as_deref());
@@ -164,7 +164,7 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     }
 
     /// What was written is committed; `closed` is told each pane that is done with.
-    pub fn committed(&mut self, mut closed: impl FnMut(&P)) {
+    pub(super) fn committed(&mut self, mut closed: impl FnMut(&P)) {
         let Self { panes, progress, clock, .. } = self;
         panes.retain(|start_ms, tracked| {
             let is_closed = progress.is_closed(*start_ms, clock);

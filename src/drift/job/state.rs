@@ -19,7 +19,7 @@ pub enum Input {
 
 /// A partition of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Source {
+pub(super) struct Source {
     /// Which.
     pub input: Input,
     /// Its partition.
@@ -29,7 +29,7 @@ pub struct Source {
 /// What a record of the state is about. Times are milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Key {
+pub(super) enum Key {
     /// How far a partition has come.
     Progress(Source),
     /// Counts of a pane, by its start.
@@ -50,17 +50,17 @@ pub enum Key {
 
 impl Key {
     /// Its bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         json(self)
     }
 
     /// None for a key of somebody else.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
     /// The partition of an input that it belongs to, if it does to one.
-    pub fn source(&self) -> Option<Source> {
+    pub(super) fn source(&self) -> Option<Source> {
         match self {
             Self::Progress(source) | Self::Pane(source, _) | Self::Entry(source, _) => Some(*source),
             Self::Merged(_) | Self::Reported | Self::Alarms(..) | Self::Alert(_) | Self::Retrain(_) => None,
@@ -69,14 +69,14 @@ impl Key {
 
     /// The partition of the state that it lies in, of so many. What belongs to a partition of an input lies in that of its
     /// number, what belongs to all in the first.
-    pub fn partition(&self, partitions: i32) -> i32 {
+    pub(super) fn partition(&self, partitions: i32) -> i32 {
         self.source().map_or(0, |source| source.partition.rem_euclid(partitions.max(1)))
     }
 }
 
 /// A pane of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept<P> {
+pub(super) struct Kept<P> {
     /// It takes no more records: this is its last word.
     pub closed: bool,
     /// The counts.
@@ -84,7 +84,7 @@ pub struct Kept<P> {
 }
 
 /// JSON of what always has one: structs of numbers, texts, lists and maps by text.
-pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
@@ -92,7 +92,7 @@ pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Fault`] that ends the process: going on would count from nothing.
-pub fn parse<T: DeserializeOwned>(key: &Key, value: &[u8]) -> Result<T, Fault> {
+pub(super) fn parse<T: DeserializeOwned>(key: &Key, value: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(value).map_err(|error| {
         let problem = format!("{key:?}: {error}");
         let doing = "reading the drift state back: it is of another version; name another topics.drift_state";
@@ -101,7 +101,7 @@ pub fn parse<T: DeserializeOwned>(key: &Key, value: &[u8]) -> Result<T, Fault> {
 }
 
 /// Appends a record of the state; without a value it is deleted.
-pub fn write(outputs: &mut Outputs, partitions: i32, key: &Key, value: Option<&[u8]>) {
+pub(super) fn write(outputs: &mut Outputs, partitions: i32, key: &Key, value: Option<&[u8]>) {
     outputs.copy(Topic::DriftState, key.partition(partitions), Some(&key.bytes()), value, []);
 }
 

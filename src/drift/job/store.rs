@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// A record of the state: its key and its value, none when it is deleted.
-pub type Each<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), Fault>;
+pub(super) type Each<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>) -> Result<(), Fault>;
 
 /// The committed records of the state.
-pub trait Store {
+pub(super) trait Store {
     /// Its partitions.
     fn partitions(&self) -> i32;
 

@@ -13,7 +13,7 @@ use crate::config::WindowSize;
 
 /// How event time is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaneClock {
+pub(super) struct PaneClock {
     /// Length of a pane, milliseconds; it divides the length and the step of every window.
     pub pane_ms: i64,
     /// How long a pane waits after its end, milliseconds.
@@ -22,18 +22,18 @@ pub struct PaneClock {
 
 impl PaneClock {
     /// The longest panes that the windows can be put together from.
-    pub fn of(windows: &[WindowSize], grace_ms: i64) -> Self {
+    pub(super) fn of(windows: &[WindowSize], grace_ms: i64) -> Self {
         let lengths = windows.iter().map(|window| window.slide_ms);
         Self { pane_ms: lengths.fold(0, gcd).max(1), grace_ms }
     }
 
     /// Start of the pane of a time; both milliseconds since the epoch.
-    pub fn start_of(&self, time_ms: i64) -> i64 {
+    pub(super) fn start_of(&self, time_ms: i64) -> i64 {
         time_ms.saturating_sub(time_ms.rem_euclid(self.pane_ms))
     }
 
     /// Every pane that ends here or before is closed when the watermark has come so far.
-    pub fn closed_to(&self, watermark_ms: i64) -> i64 {
+    pub(super) fn closed_to(&self, watermark_ms: i64) -> i64 {
         self.start_of(watermark_ms.saturating_sub(self.grace_ms))
     }
 }
@@ -44,7 +44,7 @@ fn gcd(a: i64, b: i64) -> i64 {
 
 /// How far a partition has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub(super) struct Progress {
     /// The latest stamp, milliseconds since the epoch; none before the first record.
     pub watermark_ms: Option<i64>,
     /// Every pane that ends here or before is closed, for good.
@@ -53,7 +53,7 @@ pub struct Progress {
 
 impl Progress {
     /// A record with this stamp, or silence up to it. Time does not go back.
-    pub fn advance(&mut self, time_ms: i64, clock: &PaneClock) {
+    pub(super) fn advance(&mut self, time_ms: i64, clock: &PaneClock) {
         let watermark_ms = self.watermark_ms.map_or(time_ms, |known| known.max(time_ms));
         let closed_to_ms = clock.closed_to(watermark_ms);
         self.watermark_ms = Some(watermark_ms);
@@ -61,14 +61,14 @@ impl Progress {
     }
 
     /// Whether the pane that starts here takes no more records.
-    pub fn is_closed(&self, start_ms: i64, clock: &PaneClock) -> bool {
+    pub(super) fn is_closed(&self, start_ms: i64, clock: &PaneClock) -> bool {
         self.closed_to_ms.is_some_and(|closed_to_ms| start_ms.saturating_add(clock.pane_ms) <= closed_to_ms)
     }
 }
 
 /// The ends of windows of one size that hold something of the panes that start at `panes` and end after `from_ms` and not
 /// after `to_ms`, ascending.
-pub fn ends(window: WindowSize, panes: impl Iterator<Item = i64>, from_ms: i64, to_ms: i64) -> Vec<i64> {
+pub(super) fn ends(window: WindowSize, panes: impl Iterator<Item = i64>, from_ms: i64, to_ms: i64) -> Vec<i64> {
     let mut ends = std::collections::BTreeSet::new();
     for start_ms in panes {
         // The first window that holds the pane is the one that ends soonest.
