@@ -21,6 +21,7 @@ pub mod alarm;
 pub mod alert;
 pub mod check;
 pub mod job;
+pub mod labels;
 pub mod names;
 pub mod observe;
 pub mod panes;

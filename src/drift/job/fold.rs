@@ -9,11 +9,13 @@ use super::{
 };
 use crate::{
     drift::{
+        labels::{Index, Judged, Spoken},
         observe::{Observer, PredictionReader, Read, event_ms, is_sampled},
         panes::PredictionPane,
     },
     fault::{Action, Fault},
     ops::metrics::Metrics,
+    records::{PredictionView, TaskPrediction},
     stream::Chunk,
 };
 
@@ -26,6 +28,8 @@ pub(super) struct CountsPredictions {
     observer: Observer,
     future_ms_max: i64,
     sample_ratio: f64,
+    /// What labels are looked up in; none when they are not read.
+    index: Option<Index>,
     metrics: Arc<Metrics>,
 }
 
@@ -35,10 +39,18 @@ impl CountsPredictions {
         observer: Observer,
         future_ms_max: i64,
         sample_ratio: f64,
+        index: Option<Index>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { reader, observer, future_ms_max, sample_ratio, metrics }
+        Self { reader, observer, future_ms_max, sample_ratio, index, metrics }
     }
+}
+
+/// Labels of late predictions, and of those that are not sampled, are good labels.
+fn remember(index: &Index, view: &PredictionView<'_>) {
+    let tasks: Vec<TaskPrediction<'_>> = view.tasks().map(TaskPrediction::from).collect();
+    let judged = Judged { partition: view.source_partition, offset: view.source_offset, decided_at: view.decided_at };
+    index.insert([Spoken { message_id: view.message_id, judged, tasks: &tasks }]);
 }
 
 impl Fold for CountsPredictions {
@@ -49,7 +61,7 @@ impl Fold for CountsPredictions {
     fn table(&self) -> Self::Table {}
 
     fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let Self { reader, observer, future_ms_max, sample_ratio, .. } = self;
+        let Self { reader, observer, future_ms_max, sample_ratio, index, .. } = self;
         reader.start_chunk();
         for record in chunk.records() {
             let Some(partition) = partitions.get_mut(&record.partition) else { continue };
@@ -64,6 +76,9 @@ impl Fold for CountsPredictions {
                     return Err(Fault::new(Action::Wait(SCHEMA_AGAIN_MS), doing));
                 }
             };
+            if let Some(index) = index {
+                remember(index, &view);
+            }
             let (time_ms, is_clamped) = event_ms(&view, *future_ms_max);
             // Time goes on with those that are not counted, too.
             match partition.place(time_ms) {

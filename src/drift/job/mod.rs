@@ -24,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod time;
+mod truths;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -43,9 +44,11 @@ use self::{
     state::Source,
     store::KafkaStore,
     time::PaneClock,
+    truths::CountsLabels,
 };
 use super::{
     alert::Alerts,
+    labels::{Index, Labels, Model, Models, ReadBack},
     observe::{ObservedTask, Observer, PredictionReader},
     report::Judging,
 };
@@ -87,6 +90,9 @@ pub struct Job {
     schemas: Arc<Schemas>,
     metrics: Arc<Metrics>,
     alerts: Arc<Alerts>,
+    models: Arc<Models>,
+    /// Recent predictions: one lane writes them, the other asks.
+    index: Index,
     /// Partitions of the predictions.
     predictions: i32,
     /// Partitions of the labels; none when they are not read.
@@ -118,6 +124,7 @@ impl Job {
         }
         let alerts = Alerts::start(&config.drift.alert, handle, &metrics);
         let alerts = alerts.map_err(|error| Failure::new(Exit::Config, error))?;
+        let models = Arc::new(Models::new(tasks.iter().map(|task| Model::of(&task.name, &task.bundle)).collect()));
         let partitions = |role| topics.partitions_of(role).unwrap_or(1);
         Ok(Self {
             clock: PaneClock::of(&config.drift.windows, config.drift.grace_ms()),
@@ -126,6 +133,8 @@ impl Job {
             schemas,
             metrics,
             alerts: Arc::new(alerts),
+            index: Index::new(Arc::clone(&models), config.drift.labels.index_bytes_max),
+            models,
             predictions: partitions(Role::Predictions),
             labels: config.drift.labels.enabled.then(|| partitions(Role::Labels)),
             state: partitions(Role::DriftState),
@@ -138,19 +147,24 @@ impl Job {
     /// # Errors
     /// [`Fault`] with [`Action::Exit`], of the first lane that had one.
     pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
+        let panicked = || Fault::new(EXIT, "a lane panicked");
         let run = |number: usize, lane: &dyn Fn() -> Result<(), Fault>| {
-            let result =
-                catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked")));
+            let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
             health.lane(number).set_stopped();
             lane_ended();
             result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
         };
         thread::scope(|scope| {
-            let labels = || run(1, &|| self.run_labels(shutdown, health.lane(1)));
+            let Some(partitions) = self.labels else {
+                health.lane(1).set_stopped();
+                return run(0, &|| self.run_predictions(shutdown, health.lane(0)));
+            };
+            let run = &run;
+            let labels = move || run(1, &|| self.run_labels(partitions, shutdown, health.lane(1)));
             let labels = thread::Builder::new().name("drift-labels".into()).spawn_scoped(scope, labels);
             let predictions = run(0, &|| self.run_predictions(shutdown, health.lane(0)));
             let labels = labels.map_err(|error| Fault::caused(EXIT, "starting the lane of labels", error))?;
-            predictions.and(labels.join().unwrap_or_else(|_| Err(Fault::new(EXIT, "a lane panicked"))))
+            predictions.and(labels.join().unwrap_or_else(|_| Err(panicked())))
         })
     }
 
@@ -162,16 +176,26 @@ impl Job {
         let reader = PredictionReader::new(Arc::clone(&self.schemas));
         let future_ms_max = drift.future_seconds_max as i64 * 1_000;
         let metrics = Arc::clone(&self.metrics);
-        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio, metrics);
+        let index = self.labels.map(|_| self.index.clone());
+        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio, index, metrics);
         let merger = self.merger()?;
         let topic = &self.config.topics.predictions;
         self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)
     }
 
-    fn run_labels(&self, _: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
-        let Some(_partitions) = self.labels else { return Ok(()) };
-        health.set_stopped();
-        Ok(())
+    fn run_labels(&self, partitions: i32, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+        let Config { drift, kafka, topics, .. } = &self.config;
+        let (schemas, models) = (&self.schemas, &self.models);
+        let past = ReadBack::new(
+            kafka,
+            &topics.predictions,
+            Arc::clone(schemas),
+            Arc::clone(models),
+            drift.labels.read_back_ms_max,
+        );
+        let labels = Labels::new(drift, Arc::clone(models), self.index.clone(), past, Arc::clone(schemas));
+        let fold = CountsLabels::new(labels, drift.labels.remembered_max, Arc::clone(&self.metrics));
+        self.run_lane(&topics.labels, partitions, "-labels", fold, None, shutdown, health)
     }
 
     fn merger(&self) -> Result<Merger, Fault> {

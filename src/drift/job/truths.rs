@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     lane::{Fold, Partitions},
-    partition::{self, Partition, Table as _},
+    partition::{self, Partition},
     state::{self, Input, Key},
 };
 use crate::{
@@ -40,7 +40,12 @@ impl<P: Past> Fold for CountsLabels<P> {
         Truths { table: Table::new(self.remembered_max), entries_max: self.remembered_max }
     }
 
-    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+    fn fold(
+        &mut self,
+        chunk: &Chunk,
+        partitions: &mut Partitions<Self>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
         let nobody = self.table().table;
         self.labels.fold(chunk, &mut Ours { partitions, nobody }, go_on)
     }
