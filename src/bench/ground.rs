@@ -81,11 +81,13 @@ impl Ground {
             verdicts: of_pass("verdicts"),
             predictions: of_pass("predictions"),
             dead_letters: of_pass("dead-letters"),
-            ..config.topics
+            labels: of_pass("labels"),
+            drift_reports: of_pass("drift-reports"),
+            drift_state: of_pass("drift-state"),
         };
         config.kafka.group_id = format!("{}-{name}", self.name);
         let wanted = Wanted { partitions: Some(self.partitions), replicas: None };
-        let made = topics::create(&config, &Role::STREAM, wanted);
+        let made = topics::create(&config, &Role::of_run(&config), wanted);
         // Without a connection there is nothing to delete, nor a way to.
         self.made.fetch_or(!matches!(made, Err(TopicsError::Connect(_))), Ordering::Relaxed);
         made.map_err(|error| Failure::new(Exit::Unavailable, error))?;
@@ -119,6 +121,9 @@ impl Pass {
             ("ASSIZE_TOPICS__VERDICTS", topics.verdicts.clone()),
             ("ASSIZE_TOPICS__PREDICTIONS", topics.predictions.clone()),
             ("ASSIZE_TOPICS__DEAD_LETTERS", topics.dead_letters.clone()),
+            ("ASSIZE_TOPICS__LABELS", topics.labels.clone()),
+            ("ASSIZE_TOPICS__DRIFT_REPORTS", topics.drift_reports.clone()),
+            ("ASSIZE_TOPICS__DRIFT_STATE", topics.drift_state.clone()),
             ("ASSIZE_KAFKA__GROUP_ID", kafka.group_id.clone()),
             ("ASSIZE_KAFKA__INSTANCE", format!("bench-{process}")),
             // A port of its own.
