@@ -1,5 +1,7 @@
 //! `assize drift`: does the traffic look as it did?
 
+mod report;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -32,6 +34,8 @@ pub struct Args {
 enum Command {
     /// Hold one file of predictions against another: what moved, and by how much?
     Check(Check),
+    /// A page of the drift reports: what moved, since when, and how good the model still is.
+    Report(report::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -112,8 +116,10 @@ impl Args {
     /// # Errors
     /// [`Failure`] with [`Exit::Usage`], [`Exit::Bundle`], or [`Exit::Failed`] when a file cannot be read.
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let Command::Check(check) = self.command;
-        check.run()
+        match self.command {
+            Command::Check(check) => check.run(),
+            Command::Report(args) => args.run(),
+        }
     }
 }
 

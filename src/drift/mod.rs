@@ -1,5 +1,5 @@
 //! Does the traffic look as it did when the model was trained, and is the model still right? Pure functions; only
-//! [`check`] reads files.
+//! [`check`] and [`page`] read files, and [`page`] the topic of reports.
 //!
 //! ```text
 //!  values ─► sketch: Counts on the Edges of a Reference ─┐            ┌─► Finding per number and category
@@ -19,6 +19,7 @@
 
 pub mod alarm;
 pub mod check;
+pub mod page;
 pub mod panes;
 mod profile;
 pub mod reference;
