@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::collections::HashMap;
+
 use apache_avro::{
     Schema,
     reader::datum::GenericDatumReader,
-    schema::{RecordSchema, Schema as S},
+    schema::{Name, RecordSchema, ResolvedSchema, Schema as S},
     types::Value,
     writer::datum::GenericDatumWriter,
 };
@@ -14,8 +16,8 @@ use assize::{
     codec::{Datum, RecordReader, RecordWriter, wire},
     dedup::Identity,
     records::{
-        Action, Kind, Label, LabelSource, Message, Prediction, ReasonSource, ReasonsStatus, UserFeatures, Verdict,
-        schema,
+        Action, AlarmChange, AlarmKind, AlarmState, DriftReport, DriftStatistic, DriftStatus, FeatureKind, Figure, Kind,
+        Label, LabelSource, Message, Prediction, ReasonSource, ReasonsStatus, UserFeatures, Verdict, schema,
     },
 };
 use proptest::prelude::*;
@@ -28,6 +30,7 @@ const MESSAGE: &str = include_str!("../schemas/examples/message.json");
 const VERDICT: &str = include_str!("../schemas/examples/verdict.json");
 const PREDICTION: &str = include_str!("../schemas/examples/prediction.json");
 const LABEL: &str = include_str!("../schemas/examples/label.json");
+const DRIFT_REPORT: &str = include_str!("../schemas/examples/drift-report.json");
 
 /// The datum of a record written by its struct.
 fn written(record: &impl Datum) -> Vec<u8> {
@@ -197,6 +200,11 @@ fn label() {
     check::<Label>(LABEL, schema::LABEL);
 }
 
+#[test]
+fn drift_report() {
+    check::<DriftReport>(DRIFT_REPORT, schema::DRIFT_REPORT);
+}
+
 /// The symbols of the enum called `name`, wherever it is in the schema.
 fn symbols(schema: &Json, name: &str) -> Option<Json> {
     match schema {
@@ -227,6 +235,21 @@ fn variants_are_the_symbols_in_their_order() {
     check(schema::LABEL, "LabelSource", &[Moderator, UserReport, Appeal, Other]);
 }
 
+#[test]
+fn variants_of_a_drift_report_are_the_symbols_in_their_order() {
+    fn check<T: Serialize>(name: &str, variants: &[T]) {
+        let variants = serde_json::to_value(variants).unwrap();
+        assert_eq!(symbols(&serde_json::from_str(schema::DRIFT_REPORT).unwrap(), name), Some(variants), "{name}");
+    }
+    check("DriftStatus", &[DriftStatus::Stable, DriftStatus::Drifted, DriftStatus::TooFew]);
+    check("FeatureKind", &[FeatureKind::Number, FeatureKind::Category]);
+    use DriftStatistic::{CramersV, JensenShannon, Ks, Mean, Psi};
+    check("DriftStatistic", &[Ks, Mean, Psi, JensenShannon, CramersV]);
+    check("AlarmKind", &[AlarmKind::Drift, AlarmKind::Calibration]);
+    check("AlarmState", &[AlarmState::Quiet, AlarmState::Rising, AlarmState::Raised]);
+    check("AlarmChange", &[AlarmChange::None, AlarmChange::Raised, AlarmChange::Cleared]);
+}
+
 /// A change of every record of a schema, also of nested ones.
 fn change(schema: &str, each: &impl Fn(&mut Vec<Json>)) -> Schema {
     fn visit(schema: &mut Json, each: &impl Fn(&mut Vec<Json>)) {
@@ -246,8 +269,20 @@ fn change(schema: &str, each: &impl Fn(&mut Vec<Json>)) -> Schema {
     Schema::parse(&schema).unwrap()
 }
 
+/// Records that a schema names again after their definition.
+type Names = HashMap<Name, Schema>;
+
+fn names(schema: &Schema) -> Names {
+    ResolvedSchema::try_from(schema)
+        .unwrap()
+        .get_names()
+        .iter()
+        .map(|(name, schema)| (name.clone(), (*schema).clone()))
+        .collect()
+}
+
 /// `value` as a writer with `schema` would have it: fields that it lacks are gone, fields that it added are filled.
-fn fit(value: Value, schema: &Schema) -> Value {
+fn fit(value: Value, schema: &Schema, names: &Names) -> Value {
     match (value, schema) {
         (Value::Record(fields), S::Record(RecordSchema { fields: wanted, .. })) => Value::Record(
             wanted
@@ -256,21 +291,25 @@ fn fit(value: Value, schema: &Schema) -> Value {
                     let had = fields.iter().find(|(name, _)| *name == field.name);
                     let value = had.map_or_else(
                         || Value::String("added later".into()),
-                        |(_, value)| fit(value.clone(), &field.schema),
+                        |(_, value)| fit(value.clone(), &field.schema, names),
                     );
                     (field.name.clone(), value)
                 })
                 .collect(),
         ),
         (Value::Array(items), S::Array(array)) => {
-            Value::Array(items.into_iter().map(|item| fit(item, &array.items)).collect())
+            Value::Array(items.into_iter().map(|item| fit(item, &array.items, names)).collect())
         }
+        (Value::Union(index, value), S::Union(kinds)) => {
+            Value::Union(index, Box::new(fit(*value, &kinds.variants()[index as usize], names)))
+        }
+        (value, S::Ref { name }) => fit(value, &names[name], names),
         (value, _) => value,
     }
 }
 
 fn written_by(schema: &Schema, datum: &[u8], published: &str) -> Vec<u8> {
-    let value = fit(generic(&Schema::parse_str(published).unwrap(), datum), schema);
+    let value = fit(generic(&Schema::parse_str(published).unwrap(), datum), schema, &names(schema));
     GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(value).unwrap()
 }
 
@@ -348,5 +387,32 @@ proptest! {
         decision.scores.truncate(scores);
         decision.confidence = confidence;
         prop_assert_eq!(written(&verdict), generally_written(&verdict, schema::VERDICT));
+    }
+
+    #[test]
+    fn a_drift_report_is_written_as_a_general_writer_does(
+        numbers in any::<(i64, i64, i64)>(),
+        kinds in (0..3_usize, 0..5_usize, 0..3_usize, 0..3_usize),
+        effect in any::<f64>(),
+        name in proptest::option::of(".{0,40}"),
+        ends in any::<(Option<f64>, Option<f64>)>(),
+        precision in proptest::option::of(any::<(f64, f64, f64)>()),
+        kept in (0..3_usize, 0..2_usize, 0..2_usize),
+    ) {
+        use DriftStatistic::{CramersV, JensenShannon, Ks, Mean, Psi};
+        let mut report: DriftReport = serde_json::from_str(DRIFT_REPORT).unwrap();
+        (report.window_start, report.predictions.late, report.labels.unmatched) = numbers;
+        report.status = [DriftStatus::Stable, DriftStatus::Drifted, DriftStatus::TooFew][kinds.0];
+        report.findings[0].tests[0].statistic = [Ks, Mean, Psi, JensenShannon, CramersV][kinds.1];
+        report.findings[0].tests[0].effect = effect;
+        report.findings[0].of = name;
+        (report.findings[1].distribution[0].low, report.findings[1].distribution[0].high) = ends;
+        report.performance[0].precision = precision.map(|(value, low, high)| Figure { value, low, high });
+        report.alarms[0].state = [AlarmState::Quiet, AlarmState::Rising, AlarmState::Raised][kinds.2];
+        report.alarms[0].change = [AlarmChange::None, AlarmChange::Raised, AlarmChange::Cleared][kinds.3];
+        report.findings.truncate(kept.0.max(1));
+        report.performance.truncate(kept.1);
+        report.alarms.truncate(kept.2);
+        prop_assert_eq!(written(&report), generally_written(&report, schema::DRIFT_REPORT));
     }
 }

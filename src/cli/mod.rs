@@ -78,7 +78,7 @@ pub enum Command {
     Send(send::Args),
     /// Make or check the topics.
     Topics(topics::Args),
-    /// See verdicts, predictions, dead letters or messages, decoded, as they come or from earlier on.
+    /// See verdicts, predictions, dead letters, messages, labels or drift reports, decoded, as they come or from earlier on.
     Watch(watch::Args),
 }
 

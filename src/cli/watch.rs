@@ -90,6 +90,8 @@ Examples:
   assize watch verdicts --from -15m --action block --format ndjson | jq .value.message_id
   assize watch predictions --from 2026-01-31T12:00:00Z --degraded
   assize watch messages --partition 3 --from 1042 --limit 1 --show-text
+  assize watch labels --from -1h --where task=spam
+  assize watch drift-reports --from -7d --where status=DRIFTED
   assize watch dead-letters --from beginning --until-end --where code=UNDECODABLE
 
 Records are committed ones, decoded with the schemas of their writers; what does not decode is shown as such. The fields \
@@ -172,7 +174,10 @@ impl FilterArgs {
         match filter.misfit(what) {
             None => Ok(filter),
             Some(name) => {
-                let problem = format!("{name} is for verdicts and predictions; nothing else is judged");
+                let problem = match name {
+                    "--user" => "--user is not for drift reports: they are of nobody".to_owned(),
+                    name => format!("{name} is for verdicts and predictions; nothing else is judged"),
+                };
                 Err(Failure::new(Exit::Usage, anyhow::Error::msg(problem)))
             }
         }

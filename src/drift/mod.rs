@@ -1,5 +1,5 @@
 //! Does the traffic look as it did when the model was trained, and is the model still right? Pure functions; only
-//! [`check`] and [`reference::sources`] read files and topics.
+//! [`check`], [`page`] and [`reference::sources`] read files and topics, [`job`] lives on them.
 //!
 //! ```text
 //!  values ─► sketch: Counts on the Edges of a Reference ─┐            ┌─► Finding per number and category
@@ -24,6 +24,7 @@ pub mod job;
 pub mod labels;
 pub mod names;
 pub mod observe;
+pub mod page;
 pub mod panes;
 mod profile;
 pub mod reference;

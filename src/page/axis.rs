@@ -1,5 +1,30 @@
+use jiff::Timestamp;
+
 /// Marks of an axis, about so many.
 const TICKS: f64 = 5.0;
+
+/// Marks of time at most, and how far they lie apart.
+const TIME_TICKS_MAX: i64 = 7;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const TIME_STEPS_MS: [i64; 15] = [
+    1_000,
+    10_000,
+    MINUTE_MS,
+    5 * MINUTE_MS,
+    15 * MINUTE_MS,
+    30 * MINUTE_MS,
+    HOUR_MS,
+    2 * HOUR_MS,
+    4 * HOUR_MS,
+    8 * HOUR_MS,
+    12 * HOUR_MS,
+    DAY_MS,
+    2 * DAY_MS,
+    7 * DAY_MS,
+    28 * DAY_MS,
+];
 
 /// An axis: what it measures, from where to where, and how numbers are spread on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +56,25 @@ impl Axis {
     /// A share, 0 to 1.
     pub fn share(title: &str) -> Self {
         Self::linear(title, 0.0, 1.0)
+    }
+
+    /// A share, 0 to `high`, with marks of a hundred.
+    pub fn percent(title: &str, high: f64) -> Self {
+        let hundredths = Self::linear(title, 0.0, high * 100.0);
+        let ticks = hundredths.ticks.into_iter().map(|(at, text)| (at / 100.0, format!("{text} %")));
+        Self { low: 0.0, high: hundredths.high / 100.0, ticks: ticks.collect(), ..Self::linear(title, 0.0, 1.0) }
+    }
+
+    /// Time, milliseconds since the epoch, with marks at round times UTC: the date where a day starts.
+    pub fn time(title: &str, low_ms: i64, high_ms: i64) -> Self {
+        let high_ms = high_ms.max(low_ms.saturating_add(1_000));
+        let span_ms = high_ms.saturating_sub(low_ms);
+        let few_enough = |step_ms: &&i64| span_ms / **step_ms <= TIME_TICKS_MAX;
+        let step_ms = *TIME_STEPS_MS.iter().find(few_enough).unwrap_or(&(span_ms / TIME_TICKS_MAX).max(1));
+        let first = low_ms.div_euclid(step_ms) + i64::from(low_ms.rem_euclid(step_ms) > 0);
+        let marks = (first..).map(|index| index.saturating_mul(step_ms)).take_while(|at| *at <= high_ms);
+        let ticks = marks.take(TIME_TICKS_MAX as usize + 1).map(|at| (at as f64, time_of_day(at)));
+        Self { low: low_ms as f64, high: high_ms as f64, ticks: ticks.collect(), ..Self::linear(title, 0.0, 1.0) }
     }
 
     /// Counts, 0 to `most`.
@@ -66,9 +110,23 @@ impl Axis {
         ((spread(value) - low) / (high - low)).clamp(0.0, 1.0)
     }
 
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
     pub(super) fn ticks(&self) -> &[(f64, String)] {
         &self.ticks
     }
+}
+
+/// `10:00`, or `01-31` where a day starts. What no calendar has is empty.
+fn time_of_day(time_ms: i64) -> String {
+    let format = match time_ms {
+        day if day % DAY_MS == 0 => "%m-%d",
+        minute if minute % MINUTE_MS == 0 => "%H:%M",
+        _ => "%H:%M:%S",
+    };
+    Timestamp::from_millisecond(time_ms).map_or_else(|_| String::new(), |time| time.strftime(format).to_string())
 }
 
 /// 1, 2 or 5 times a power of ten, near `step`.
@@ -96,6 +154,22 @@ mod tests {
         assert_eq!(marks(&Axis::share("")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(marks(&Axis::linear("", 0.0, 730.0)), ["0", "100", "200", "300", "400", "500", "600", "700"]);
         assert_eq!(marks(&Axis::linear("", 3.0, 3.0)), ["3.0", "3.2", "3.4", "3.6", "3.8", "4.0"]);
+    }
+
+    #[test]
+    fn times_are_round_and_days_have_their_date() {
+        let day = 1_769_817_600_000;
+        assert_eq!(marks(&Axis::time("", day - 5_000_000, day + 9_000_000)), ["23:00", "01-31", "01:00", "02:00"]);
+        assert_eq!(marks(&Axis::time("", day, day)), ["01-31", "00:00:01"]);
+        let year = Axis::time("", day, day + 365 * DAY_MS);
+        assert!((2..=8).contains(&marks(&year).len()), "{year:?}");
+        assert!(marks(&Axis::time("", i64::MIN, i64::MAX)).len() <= 8);
+    }
+
+    #[test]
+    fn shares_are_of_a_hundred() {
+        assert_eq!(marks(&Axis::percent("", 0.21)), ["0 %", "5 %", "10 %", "15 %", "20 %"]);
+        assert_eq!(Axis::percent("", 0.21).place(0.21), 1.0);
     }
 
     #[test]

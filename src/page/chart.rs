@@ -1,6 +1,6 @@
 use super::{Axis, Markup};
 
-const WIDTH: f64 = 440.0;
+pub(super) const WIDTH: f64 = 440.0;
 const LEFT: f64 = 54.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
@@ -75,6 +75,13 @@ impl Chart {
     /// The same in dashes.
     pub fn dashes(&mut self, points: &[(f64, f64)], tone: Tone) {
         self.path(points, tone, "line dashes");
+    }
+
+    /// All between two lines is coloured: at each `x` from `low` to `high`.
+    pub fn between(&mut self, ends: &[(f64, [f64; 2])], tone: Tone) {
+        let lows = ends.iter().map(|&(x, [low, _])| (x, low));
+        let highs = ends.iter().rev().map(|&(x, [_, high])| (x, high));
+        self.path(&lows.chain(highs).collect::<Vec<_>>(), tone, "band");
     }
 
     /// A dot, with what it says when pointed at.
@@ -201,22 +208,22 @@ impl Chart {
     }
 }
 
-fn class(kind: &str, tone: Tone) -> String {
+pub(super) fn class(kind: &str, tone: Tone) -> String {
     format!("{kind} {}", tone.class())
 }
 
-fn stroke(x: [f64; 2], y: [f64; 2], class: &str) -> Markup {
+pub(super) fn stroke(x: [f64; 2], y: [f64; 2], class: &str) -> Markup {
     let ([x1, x2], [y1, y2]) = (x.map(number), y.map(number));
     Markup::element("line", &[("class", class), ("x1", &x1), ("x2", &x2), ("y1", &y1), ("y2", &y2)], [])
 }
 
-fn words((x, y): (f64, f64), anchor: &str, class: &str, text: &str) -> Markup {
+pub(super) fn words((x, y): (f64, f64), anchor: &str, class: &str, text: &str) -> Markup {
     let attributes = [("x", &*number(x)), ("y", &*number(y)), ("text-anchor", anchor), ("class", class)];
     Markup::element("text", &attributes, [Markup::text(text)])
 }
 
 /// A tenth of a pixel is enough, and keeps the file small.
-fn number(at: f64) -> String {
+pub(super) fn number(at: f64) -> String {
     let text = format!("{at:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
@@ -230,10 +237,12 @@ mod tests {
         let mut chart = Chart::new("a chart", Axis::share("recall"), Axis::share("precision"), 256);
         chart.line(&[(0.0, 1.0), (1.0, 0.0)], Tone::Main);
         chart.upright(0.5, Tone::Ink, "<here>", 0);
+        chart.between(&[(0.0, [0.0, 0.5]), (1.0, [0.5, 1.0])], Tone::Main);
         chart.bars(&[Bar { x: [0.0, 0.5], y: 0.5, says: "7".into() }], Tone::Other);
         let svg = chart.finish().to_string();
         // Corners of the frame: 54 from the left, 12 from the top; 440 - 16 and 256 - 44.
         assert!(svg.contains("d=\"M54 12L424 212\""), "{svg}");
+        assert!(svg.contains("d=\"M54 212L424 112L424 12L54 112\""), "{svg}");
         assert!(svg.contains("x1=\"239\" x2=\"239\"") && svg.contains("&lt;here&gt;"), "{svg}");
         assert!(svg.contains("x=\"55.5\" y=\"112\" width=\"182\" height=\"100\"><title>7</title>"), "{svg}");
     }

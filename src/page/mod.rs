@@ -4,19 +4,26 @@
 //! ```text
 //!  text ─► Markup (escaped as it is made) ─► page: shell, style, light and dark ─► FILE.html
 //!  numbers ─► Chart: axes, then lines, bars, bands, marks ─► Markup (inline SVG)
+//!             pairs: two shares a name; lanes: stretches of time; spark: a picture in a table
 //! ```
 //!
 //! [`Markup`] is the only way into a page, and it is made of text by escaping it: no label, path or name can add markup.
 
 mod axis;
 mod chart;
+mod lanes;
 mod markup;
+mod pairs;
 mod parts;
+mod spark;
 
 pub use axis::Axis;
 pub use chart::{Bar, Chart, Tone};
+pub use lanes::{Lane, Stretch, lanes};
 pub use markup::Markup;
-pub use parts::{facts, figure, figures, fold, legend, paragraph, section, table};
+pub use pairs::{Pair, pairs};
+pub use parts::{badge, beneath, facts, figure, figures, fold, legend, more, paragraph, part, section, table};
+pub use spark::spark;
 
 const STYLE: &str = include_str!("page.css");
 /// What a browser may load for the page: its own style, nothing else.

@@ -22,6 +22,29 @@ pub fn fold(id: &str, title: &str, note: &str, open: bool, inside: impl IntoIter
     Markup::element("details", attributes, std::iter::once(summary).chain(inside))
 }
 
+/// A part of a part.
+pub fn part(title: &str, inside: impl IntoIterator<Item = Markup>) -> Markup {
+    let heading = Markup::element("h3", &[("class", "part")], [Markup::text(title)]);
+    Markup::element("div", &[], std::iter::once(heading).chain(inside))
+}
+
+/// What few readers want: closed at first, under a line of words.
+pub fn more(says: &str, inside: impl IntoIterator<Item = Markup>) -> Markup {
+    let summary = Markup::element("summary", &[], [Markup::text(says)]);
+    Markup::element("details", &[("class", "more")], std::iter::once(summary).chain(inside))
+}
+
+/// Words in the colour of what they say.
+pub fn badge(text: &str, tone: Tone) -> Markup {
+    Markup::element("span", &[("class", &format!("badge {}", tone.class()))], [Markup::text(text)])
+}
+
+/// A figure with something smaller beneath.
+pub fn beneath(text: &str, small: Option<String>) -> Markup {
+    let small = small.map(|text| Markup::element("small", &[], [Markup::text(&text)]));
+    std::iter::once(Markup::text(text)).chain(small).collect()
+}
+
 /// Names with their values.
 pub fn facts(facts: &[(&str, String)]) -> Markup {
     let pair = |(name, value): &(&str, String)| {

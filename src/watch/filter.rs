@@ -110,7 +110,8 @@ impl Filter {
             ("--action", self.action.is_some()),
             ("--degraded", self.degraded),
         ];
-        asked.into_iter().find(|(_, asked)| *asked && !judged).map(|(name, _)| name)
+        let of_nobody = self.user.is_some() && what == What::DriftReports;
+        asked.into_iter().find(|(_, asked)| *asked && !judged).map(|(name, _)| name).or(of_nobody.then_some("--user"))
     }
 
     /// Whether a record is shown; `fields` are its own, or a dead letter's as JSON.
@@ -129,7 +130,8 @@ impl Filter {
         match what {
             What::Verdicts | What::Messages => fields.is_some_and(|fields| fields["user_id"].as_i64() == Some(user)),
             What::Predictions => self.user_hash.as_deref().is_some_and(|hash| field(fields, "user_hash") == Some(hash)),
-            What::DeadLetters => key == user.to_string().as_bytes(),
+            What::DeadLetters | What::Labels => key == user.to_string().as_bytes(),
+            What::DriftReports => false,
         }
     }
 

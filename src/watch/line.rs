@@ -13,6 +13,8 @@ const HARMLESS: [&str; 4] = ["message_id", "user_id", "language", "created_at"];
 /// Characters of an id, and of everything else, that are shown on a line.
 const ID_CHARS_MAX: usize = 36;
 const CHARS_MAX: usize = 200;
+/// Items of a list that are shown on a line.
+const LISTED_MAX: usize = 8;
 
 /// How records of a topic are shown.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,8 @@ impl View {
             What::Predictions => columns(["WHEN", "AT", "USER FEATURES", "MESSAGE", "ACTION"], "TASKS"),
             What::DeadLetters => dlq::header(),
             What::Messages => columns(["WHEN", "AT", "USER", "MESSAGE", "LANGUAGE"], "TEXT"),
+            What::Labels => columns(["WHEN", "AT", "SOURCE", "MESSAGE", "TASK"], "LABELS"),
+            What::DriftReports => columns(["WINDOW START", "AT", "WINDOW", "TASK AND ARM", "SAYS"], "MOVED, ALARMS"),
         }
     }
 
@@ -58,6 +62,17 @@ impl View {
                 });
                 let notes = more + &notes(fields);
                 columns([&when("decided_at"), &at, &text("user_features"), &message, &action], &notes)
+            }
+            What::Labels => {
+                let (source, task, labels) = (text("source"), text("task"), list(&fields["labels"], |label| label));
+                columns([&when("labelled_at"), &at, &source, &message, &task], &labels)
+            }
+            What::DriftReports => {
+                let task = format!("{} {}", text("task"), text("arm"));
+                columns(
+                    [&when("window_start"), &at, &text("window"), &task, &text("status")],
+                    &drifted(fields),
+                )
             }
             What::Messages | What::DeadLetters => {
                 let text_shown = match self.show_text {
@@ -144,6 +159,22 @@ fn decisions(decisions: &Value, score: impl Fn(&Value) -> String) -> String {
     decisions.iter().take(8).map(one).collect::<Vec<_>>().join("; ")
 }
 
+/// The first of a list, `of` each.
+fn list(items: &Value, of: impl Fn(&Value) -> &Value) -> String {
+    let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().take(LISTED_MAX).map(|item| shown(of(item), ID_CHARS_MAX)).collect::<Vec<_>>().join(",")
+}
+
+/// What has moved, and the alarms that are raised.
+fn drifted(report: &Value) -> String {
+    let some = |list: &Value, field: &str, wanted: Value| -> Value {
+        list.as_array().into_iter().flatten().filter(|item| item[field] == wanted).cloned().collect()
+    };
+    let moved = list(&some(&report["findings"], "moved", json!(true)), |finding| &finding["name"]);
+    let raised = list(&some(&report["alarms"], "state", json!("RAISED")), |alarm| &alarm["about"]);
+    if raised.is_empty() { moved } else { format!("{moved}  alarm: {raised}") }
+}
+
 /// What is degraded, and the flags.
 fn notes(fields: &Value) -> String {
     let lists = [&fields["degraded"], &fields["flags"]].into_iter().filter_map(Value::as_array).flatten();
@@ -153,6 +184,26 @@ fn notes(fields: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drift_report_is_a_line_that_says_what_moved() {
+        let value: Value = serde_json::from_str(include_str!("../../schemas/examples/drift-report.json")).unwrap();
+        let record = Record { partition: 0, offset: 7, time_ms: 0, key: None, value: None, headers: Vec::new() };
+        let line = |what| View { what, show_text: false }.line(&record, &Decoded::Json { id: 1, value: value.clone() });
+        let line = line(What::DriftReports);
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(cells[..6], ["2024-11-23T14:00:00.000Z", "0:7", "1h", "spam", "live", "DRIFTED"], "{line}");
+        assert_eq!(cells[6..], ["language,text_length", "alarm:", "DRIFT,CALIBRATION"], "{line}");
+    }
+
+    #[test]
+    fn a_label_is_a_line_that_says_who_says_so() {
+        let value: Value = serde_json::from_str(include_str!("../../schemas/examples/label.json")).unwrap();
+        let record = Record { partition: 1, offset: 2, time_ms: 0, key: None, value: None, headers: Vec::new() };
+        let labels = value["labels"][0].as_str().unwrap().to_owned();
+        let line = View { what: What::Labels, show_text: false }.line(&record, &Decoded::Json { id: 1, value });
+        assert!(line.contains("MODERATOR") && line.ends_with(&labels), "{line}");
+    }
 
     #[test]
     fn what_an_author_wrote_is_hidden_whatever_the_schema_calls_it() {

@@ -40,6 +40,10 @@ pub enum What {
     DeadLetters,
     /// The input.
     Messages,
+    /// What messages truly were.
+    Labels,
+    /// What windows of predictions say.
+    DriftReports,
 }
 
 impl What {
@@ -50,6 +54,8 @@ impl What {
             Self::Predictions => &topics.predictions,
             Self::DeadLetters => &topics.dead_letters,
             Self::Messages => &topics.messages,
+            Self::Labels => &topics.labels,
+            Self::DriftReports => &topics.drift_reports,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod reference;
+mod report;
 mod run;
 
 use clap::Subcommand;
@@ -19,6 +20,8 @@ pub struct Args {
 enum Command {
     /// Watch predictions and labels: windows, reports, alarms, until SIGTERM.
     Run(run::Run),
+    /// A page of the drift reports: what moved, since when, and how good the model still is.
+    Report(report::Args),
     /// Hold one file of predictions against another: what moved, and by how much?
     Check(check::Args),
     /// Count predictions from when all was well, for a bundle to carry: what later ones are held against.
@@ -33,6 +36,7 @@ impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.command {
             Command::Run(run) => run.run(),
+            Command::Report(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Reference(args) => args.run(),
         }
