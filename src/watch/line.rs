@@ -69,10 +69,7 @@ impl View {
             }
             What::DriftReports => {
                 let task = format!("{} {}", text("task"), text("arm"));
-                columns(
-                    [&when("window_start"), &at, &text("window"), &task, &text("status")],
-                    &drifted(fields),
-                )
+                columns([&when("window_start"), &at, &text("window"), &task, &text("status")], &drifted(fields))
             }
             What::Messages | What::DeadLetters => {
                 let text_shown = match self.show_text {

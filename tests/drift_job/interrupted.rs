@@ -12,7 +12,7 @@ const PARTITIONS: i32 = 3;
 /// No silence counts here: what is compared must come from the records alone.
 const DRIFT: &str = "\n[drift]\nwindows = [\"10s\", \"30s/10s\"]\ngrace_seconds = 2\nidle_seconds = 3600\nsnapshot_ms = 40\n\
                      [drift.labels]\nenabled = false\n";
-/// Reports of one window of 10 s, and of the windows of 30 s that hold it.
+/// Windows of 10 s.
 const WINDOWS: i64 = 6;
 
 /// Fills the predictions: `WINDOWS` windows of 10 s, a bit out of order, some late, some stamped far in the future, some
@@ -42,8 +42,9 @@ fn fill(writer: &mut Writer<'_>, start_ms: i64, pace: Duration) {
     writer.flush();
 }
 
-/// The reports of [`fill`]: each window of 10 s, and each of 30 s that ends in time.
-const REPORTS: usize = 2 * WINDOWS as usize;
+/// The reports of [`fill`]: each window of 10 s, and each of 30 s that ends in time. The first messages are stamped before
+/// the first window.
+const REPORTS: usize = 2 * (1 + WINDOWS as usize);
 
 fn assert_same(bench: &Bench, whole: &Run<'_>, other: &Run<'_>, what: &str) {
     let (expected, found) = (whole.wait_for_reports(REPORTS), other.wait_for_reports(REPORTS));

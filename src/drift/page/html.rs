@@ -5,7 +5,7 @@ use super::{
     measured::{measured, opened},
     moment::largest_test,
     over_time, pictures,
-    words::{self, chance, minute, percent, short, status, statistic, times_floor},
+    words::{self, chance, minute, percent, short, statistic, status, times_floor},
 };
 use crate::{
     model::Digest,
@@ -35,7 +35,9 @@ pub fn html(page: &Page) -> String {
         let words = format!("{}: {}", title(task), task.says.join(" "));
         body.push(Markup::element("p", &[("class", "says lead")], [Markup::text(&words)]));
     }
-    body.extend(warnings(page).iter().map(|warning| Markup::element("p", &[("class", "warn")], [Markup::text(warning)])));
+    body.extend(
+        warnings(page).iter().map(|warning| Markup::element("p", &[("class", "warn")], [Markup::text(warning)])),
+    );
     body.push(section("summary", "Summary", [summary(page)]));
     for (index, task) in page.tasks.iter().enumerate() {
         body.push(whole(index, task, open(task) && index < TASKS_OPEN_MAX));
@@ -104,7 +106,8 @@ fn alarm(now: &WindowNow, about: AlarmKind) -> Markup {
         AlarmState::Rising => (Tone::Review, "rising"),
         AlarmState::Raised => (Tone::Block, "raised"),
     };
-    let since = alarm.since.map(|since| Markup::element("small", &[], [Markup::text(&format!("since {}", minute(since)))]));
+    let since =
+        alarm.since.map(|since| Markup::element("small", &[], [Markup::text(&format!("since {}", minute(since)))]));
     std::iter::once(badge(state, tone)).chain(since).collect()
 }
 

@@ -8,7 +8,7 @@ use super::{
     words::{chance, short},
 };
 use crate::{
-    page::{Markup, badge, beneath, figures, more, paragraph, part, table, Tone},
+    page::{Markup, Tone, badge, beneath, figures, more, paragraph, part, table},
     records::{EstimatedPerformance, Figure, Performance},
 };
 
@@ -18,7 +18,19 @@ const LABELS_OPEN_MAX: usize = 4;
 const LABELS_DRAWN_MAX: usize = 32;
 
 const HEADER: [&str; 13] = [
-    "", "", "messages", "precision", "recall", "F1", "accuracy", "prevalence", "Brier", "log loss", "ECE", "by chance", "bias",
+    "",
+    "",
+    "messages",
+    "precision",
+    "recall",
+    "F1",
+    "accuracy",
+    "prevalence",
+    "Brier",
+    "log loss",
+    "ECE",
+    "by chance",
+    "bias",
 ];
 
 /// Table, F1 over time, reliability.

@@ -79,7 +79,8 @@ pub(super) fn largest(moments: &[Moment]) -> Markup {
         let name = moment.largest.as_ref().map_or("", |largest| largest.name.as_str());
         format!("{}: {name}, {} times its floor", minute(moment.window_end), short(times))
     });
-    let note = "Of all features, scores and categories the one that is furthest from the reference; below 1 nothing matters.";
+    let note =
+        "Of all features, scores and categories the one that is furthest from the reference; below 1 nothing matters.";
     figure("The largest effect", note, [chart.finish()])
 }
 
@@ -88,7 +89,8 @@ pub(super) fn labels(moments: &[Moment]) -> Vec<Markup> {
     let Some(newest) = moments.iter().rev().find(|moment| !moment.said.is_empty() || !moment.scores.is_empty()) else {
         return Vec::new();
     };
-    let said = newest.said.iter().map(|said| Named { name: said_name(&said.label), change: (said.share - said.before).abs() });
+    let said =
+        newest.said.iter().map(|said| Named { name: said_name(&said.label), change: (said.share - said.before).abs() });
     let scores = newest.scores.iter().map(|score| {
         let change = score.mean.zip(score.before).map_or(0.0, |(mean, before)| (mean - before).abs());
         Named { name: &score.label, change }
@@ -114,7 +116,8 @@ fn label(name: &str, moments: &[Moment], newest: &Moment) -> Markup {
     let said_before = newest.said.iter().find(|said| said_name(&said.label) == name).map(|said| said.before);
     let mean_before = newest.scores.iter().find(|score| score.label == name).and_then(|score| score.before);
     let befores = [said_before, mean_before].into_iter().flatten();
-    let most = moments.iter().flat_map(|moment| [said(moment), mean(moment)]).flatten().chain(befores).fold(0.0, f64::max);
+    let most =
+        moments.iter().flat_map(|moment| [said(moment), mean(moment)]).flatten().chain(befores).fold(0.0, f64::max);
     let y = Axis::percent("share, and mean score", (most * 1.15).clamp(0.01, 1.0));
     let mut chart = Chart::new(&format!("{name} over time"), time(moments), y, HEIGHT);
     let told = |what: &'static str| {
