@@ -17,7 +17,9 @@ use crate::metrics::read;
 pub(crate) fn report(task: &str, size: usize) -> DriftReport {
     let figure = |value: f64| json!({"value": value, "low": value, "high": value});
     let test = |effect: f64| {
-        json!({"statistic": "KS", "effect": effect, "floor": 0.1, "p_value": 0.0, "q_value": 0.0, "moved": false})
+        json!({
+            "statistic": "KS", "effect": effect, "floor": 0.1, "p_value": 0.0, "q_value": 0.0, "moved": false,
+        })
     };
     let finding = |index: usize| {
         json!({

@@ -95,7 +95,8 @@ impl Webhook {
         let body = serde_json::to_vec(alert).map_err(|error| Problem::Lasting(error.to_string()))?;
         // A header holds printable ASCII; of names that are no more than that the id is the same.
         let id = alert.id.escape_default().to_string();
-        let mut request = self.http.post(&self.url).header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, id);
+        let mut request =
+            self.http.post(&self.url).header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, id);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -29,8 +29,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 pub use drift::{
-    AlertResult, DRIFT_FEATURES_MAX, DRIFT_LABELS_MAX, DRIFT_SERIES_MAX, DriftMetrics, DriftPartitionMetrics, LabelLookup,
-    RetrainResult,
+    AlertResult, DRIFT_FEATURES_MAX, DRIFT_LABELS_MAX, DRIFT_SERIES_MAX, DriftMetrics, DriftPartitionMetrics,
+    LabelLookup, RetrainResult,
 };
 pub use histogram::{Histogram, LocalHistogram};
 pub use lane::{LaneMetrics, Outcome, Stage, TransactionResult};
