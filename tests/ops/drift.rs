@@ -16,7 +16,11 @@ use crate::metrics::read;
 /// A report with so many features and labels, the last of which have the largest effects.
 pub(crate) fn report(task: &str, size: usize) -> DriftReport {
     let figure = |value: f64| json!({"value": value, "low": value, "high": value});
-    let test = |effect: f64| json!({"statistic": "KS", "effect": effect, "floor": 0.1, "p_value": 0.0, "q_value": 0.0, "moved": false});
+    let test = |effect: f64| {
+        json!({
+            "statistic": "KS", "effect": effect, "floor": 0.1, "p_value": 0.0, "q_value": 0.0, "moved": false,
+        })
+    };
     let finding = |index: usize| {
         json!({
             "name": format!("f{index}"), "kind": "NUMBER", "moved": true, "too_few": false, "values_before": 1, "values": 1,

@@ -55,7 +55,7 @@ fn a_failure_is_logged_with_the_last_that_it_said() {
         let alerts = Alerts::start(&config, runtime.handle(), &metrics).unwrap();
         alerts.retrain(raised("spam"));
         until("it has failed", || {
-            runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
             count(&metrics, &retrains("failed")) == 1
         });
     });

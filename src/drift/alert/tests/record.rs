@@ -82,7 +82,9 @@ fn lists_are_bounded_and_the_largest_effects_come_first() {
     let mut report = calibration(AlarmChange::Raised);
     report.alarms[0].change = AlarmChange::Raised;
     report.findings = (0..100)
-        .map(|index| finding(&index.to_string(), "mean", [0.0, 1.0], DriftStatistic::Ks, 0.001 * f64::from(index)))
+        .map(|index| {
+            finding(&index.to_string(), "mean", [0.0, 1.0], DriftStatistic::Ks, 0.1 + 0.001 * f64::from(index))
+        })
         .collect();
     report.performance = (0..100).map(|index| label(&index.to_string(), 0.001 * f64::from(index), 0.0)).collect();
     let [drift, calibration] = Alert::of(&report).try_into().unwrap();

@@ -233,7 +233,7 @@ fn the_token_is_sent_and_never_logged() {
         let alerts = Alerts::with_pauses(&config, runtime.handle(), &Metrics::new(), QUICK).unwrap();
         assert!(alerts.tell(raised("spam")));
         until("it is given up", || {
-            runtime.block_on(tokio::time::sleep(Duration::from_millis(5)));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
             !alerts.done().is_empty()
         });
         assert!(!format!("{alerts:?}").contains("hunter2"));
