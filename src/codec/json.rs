@@ -1,4 +1,5 @@
-//! A datum as JSON, for people who look at a topic; the stream itself never goes this way.
+//! A datum as JSON, for people who look at a topic, and for labels, whose enum is read by the names that its writer gave;
+//! messages never go this way.
 
 use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value as Avro};
 use serde_json::{Number, Value};

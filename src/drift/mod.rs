@@ -19,6 +19,7 @@
 
 pub mod alarm;
 pub mod check;
+pub mod labels;
 pub mod panes;
 mod profile;
 pub mod reference;

@@ -7,6 +7,9 @@ pub struct Record<'a> {
     pub partition: i32,
     /// Offset in the partition.
     pub offset: i64,
+    /// When it was written, milliseconds since the epoch, as its topic says: by its producer or by the broker. None of what
+    /// came from elsewhere than Kafka.
+    pub timestamp_ms: Option<i64>,
     /// The key; none when absent.
     pub key: Option<&'a [u8]>,
     /// The value; none when null.
@@ -42,6 +45,7 @@ pub struct Chunk {
 struct Entry {
     partition: i32,
     offset: i64,
+    timestamp_ms: Option<i64>,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
     headers: Range<usize>,
@@ -52,6 +56,7 @@ impl Entry {
         Record {
             partition: self.partition,
             offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
             key: self.key.clone().map(|range| &bytes[range]),
             value: self.value.clone().map(|range| &bytes[range]),
             headers: &headers[self.headers.clone()],
@@ -89,12 +94,19 @@ impl Chunk {
         self.bytes.len()
     }
 
-    /// Appends a record without headers; [`Chunk::push_header`] adds them.
+    /// Appends a record without headers and timestamp; [`Chunk::push_header`] and [`Chunk::stamp`] add them.
     pub fn push(&mut self, partition: i32, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
         let key = key.map(|bytes| self.copy(bytes));
         let value = value.map(|bytes| self.copy(bytes));
         let headers = self.headers.len()..self.headers.len();
-        self.entries.push(Entry { partition, offset, key, value, headers });
+        self.entries.push(Entry { partition, offset, timestamp_ms: None, key, value, headers });
+    }
+
+    /// Says when the record pushed last was written, milliseconds since the epoch.
+    pub fn stamp(&mut self, timestamp_ms: Option<i64>) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.timestamp_ms = timestamp_ms;
+        }
     }
 
     /// Appends a header to the record pushed last.
@@ -133,12 +145,14 @@ mod tests {
     fn records_come_back_as_they_were_pushed() {
         let mut chunk = Chunk::default();
         chunk.push(0, 5, Some(b"k"), None);
+        chunk.stamp(Some(7));
         chunk.push(1, 6, None, Some(b"v"));
         chunk.push_header(b"a", Some(b"1"));
         chunk.push_header(b"a", Some(b"2"));
         chunk.push_header(b"b", None);
         let records: Vec<_> = chunk.records().collect();
         assert_eq!((records[0].partition, records[0].offset), (0, 5));
+        assert_eq!((records[0].timestamp_ms, records[1].timestamp_ms), (Some(7), None));
         assert_eq!((records[0].key, records[0].value), (Some(&b"k"[..]), None));
         assert_eq!(records[0].headers().count(), 0);
         assert_eq!(records[1].header("a"), Some(&b"2"[..]), "the last one counts");

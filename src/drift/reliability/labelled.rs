@@ -94,22 +94,37 @@ impl Labelled {
     /// One more message: probability of the label, 0..=1, whether it was said, whether it is so. A probability that is none
     /// is passed over.
     pub fn add(&mut self, probability: f64, said: bool, truth: bool) {
-        if !(0.0..=1.0).contains(&probability) {
-            return;
+        if (0.0..=1.0).contains(&probability) {
+            *self.cell(said, truth) += 1;
+            self.squares.add(square(probability, truth), PROBABILITY);
+            self.logs.add(log(probability, truth), PROBABILITY);
+            let bin = &mut self.bins[bin_of(probability)];
+            bin.positives += u64::from(truth);
+            bin.probabilities.add(probability, PROBABILITY);
         }
-        *match (said, truth) {
+    }
+
+    /// Takes a message out that was added: the exact inverse of [`Self::add`], in any order among others, since all is
+    /// integers.
+    pub fn remove(&mut self, probability: f64, said: bool, truth: bool) {
+        if (0.0..=1.0).contains(&probability) {
+            let cell = self.cell(said, truth);
+            *cell = cell.saturating_sub(1);
+            self.squares.remove(square(probability, truth), PROBABILITY);
+            self.logs.remove(log(probability, truth), PROBABILITY);
+            let bin = &mut self.bins[bin_of(probability)];
+            bin.positives = bin.positives.saturating_sub(u64::from(truth));
+            bin.probabilities.remove(probability, PROBABILITY);
+        }
+    }
+
+    fn cell(&mut self, said: bool, truth: bool) -> &mut u64 {
+        match (said, truth) {
             (true, true) => &mut self.true_positives,
             (true, false) => &mut self.false_positives,
             (false, true) => &mut self.false_negatives,
             (false, false) => &mut self.true_negatives,
-        } += 1;
-        self.squares.add((probability - f64::from(u8::from(truth))).powi(2), PROBABILITY);
-        // Finite, as scikit-learn has it.
-        let of_truth = if truth { probability } else { 1.0 - probability };
-        self.logs.add(-of_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln(), PROBABILITY);
-        let bin = (1..BINS).take_while(|&edge| edge as f64 * (1.0 / BINS as f64) < probability).count();
-        self.bins[bin].positives += u64::from(truth);
-        self.bins[bin].probabilities.add(probability, PROBABILITY);
+        }
     }
 
     /// Adds what another window counted.
@@ -188,6 +203,20 @@ impl Labelled {
     }
 }
 
+fn square(probability: f64, truth: bool) -> f64 {
+    (probability - f64::from(u8::from(truth))).powi(2)
+}
+
+/// Finite, as scikit-learn has it.
+fn log(probability: f64, truth: bool) -> f64 {
+    let of_truth = if truth { probability } else { 1.0 - probability };
+    -of_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+fn bin_of(probability: f64) -> usize {
+    (1..BINS).take_while(|&edge| edge as f64 * (1.0 / BINS as f64) < probability).count()
+}
+
 fn mean(moments: &Moments) -> Option<Figure> {
     let value = moments.mean(PROBABILITY)?;
     let deviation = (moments.variance(PROBABILITY).unwrap_or_default() / moments.n as f64).sqrt();
@@ -241,6 +270,28 @@ mod tests {
             let at = At::new(0.5, [whole.true_positives, whole.false_positives, whole.false_negatives, whole.true_negatives]);
             let value = |figure: Option<Figure>| figure.map(|figure| figure.value);
             prop_assert_eq!((value(report.precision), value(report.recall)), (at.precision, at.recall));
+        }
+    }
+
+    fn cases() -> impl Strategy<Value = Vec<(f64, bool, bool)>> {
+        let probability = prop_oneof![0.0..=1.0, Just(0.0), Just(1.0), Just(0.1), any::<f64>()];
+        proptest::collection::vec((probability, any::<bool>(), any::<bool>()), 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_added_can_be_taken_out_in_any_order(
+            kept in cases(),
+            (gone, taken) in cases().prop_flat_map(|gone| (Just(gone.clone()), Just(gone).prop_shuffle())),
+        ) {
+            let (mut labelled, mut without) = (Labelled::default(), Labelled::default());
+            gone.iter().for_each(|&(probability, said, truth)| labelled.add(probability, said, truth));
+            for &(probability, said, truth) in &kept {
+                labelled.add(probability, said, truth);
+                without.add(probability, said, truth);
+            }
+            taken.iter().for_each(|&(probability, said, truth)| labelled.remove(probability, said, truth));
+            prop_assert_eq!(labelled, without);
         }
     }
 

@@ -60,6 +60,15 @@ impl Moments {
         self.squares = self.squares.saturating_add(u128::from(units.unsigned_abs()).pow(2));
     }
 
+    /// Takes a number out that was added: exactly, while the sum of squares is below its maximum, as it is of fewer than 2^37
+    /// probabilities or their logarithms.
+    pub(crate) fn remove(&mut self, number: f64, unit: Unit) {
+        let units = unit.units(number);
+        self.n = self.n.saturating_sub(1);
+        self.sum -= i128::from(units);
+        self.squares = self.squares.saturating_sub(u128::from(units.unsigned_abs()).pow(2));
+    }
+
     /// All the numbers of another.
     pub fn merge(&mut self, other: &Self) {
         self.n += other.n;

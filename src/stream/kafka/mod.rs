@@ -345,6 +345,7 @@ impl Stream for KafkaStream {
 
 fn push(chunk: &mut Chunk, message: &BorrowedMessage<'_>) {
     chunk.push(message.partition(), message.offset(), message.key(), message.payload());
+    chunk.stamp(message.timestamp().to_millis());
     if let Some(headers) = message.headers() {
         native::for_each_header(headers, |name, value| chunk.push_header(name, value));
     }

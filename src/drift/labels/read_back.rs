@@ -1,0 +1,244 @@
+//! Predictions that the index does not have, from their topic.
+//!
+//! ```text
+//!  wanted ─► by partition ─┬─ when: decided_at ± tolerance ─► runs of time ─► offsets_for_times ─┬─► spans ─► read, one
+//!                          └─ where: source offset ─► Search, by reading single records ─────────┘    after the other
+//! ```
+//!
+//! A run that is read to its end has answered, and is not read again when the labels wait for another: every attempt gets
+//! on. Clients live as long as one reading: between two, nobody takes what they have to tell.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    DECIDED_MS_TOLERANCE, Found, Hints, Models, Wanted,
+    answers::{Answers, Id, Part, Source},
+    plan::{Run, Search, merge},
+};
+use crate::{
+    codec::{Lookup, RecordReader, Schemas, wire},
+    config::Kafka,
+    fault::{Action, Fault, classify},
+    tail::{Log, POLL_MS, Polled, Span, TailError, TopicReader},
+};
+
+/// A broker that stamps records itself may have a clock that is so far behind, milliseconds.
+const BEFORE_MS: i64 = 10_000;
+/// From a decision to its record's timestamp: no transaction is longer, and clocks differ, milliseconds.
+const AFTER_MS: i64 = 60_000;
+/// Longest time that is read at once for several labels, milliseconds.
+const RUN_MS_MAX: i64 = 600_000;
+/// Offsets that are read rather than searched.
+const BRACKET_OFFSETS_MAX: u64 = 2_000;
+/// Offsets that are read at once for several labels.
+const RUN_OFFSETS_MAX: i64 = 100_000;
+const READING: &str = "reading predictions back";
+/// Answers kept for the next attempt.
+const ANSWERS_MAX: usize = 10_000;
+
+/// Who answers for predictions of any time: their topic, and in tests a list.
+pub trait Past {
+    /// The best answer to each label; none where there is no such prediction. `go_on` is asked on the way.
+    ///
+    /// # Errors
+    /// [`Fault`] when not all could be read: the labels wait, and it is tried again.
+    fn find(&mut self, wanted: &[Wanted<'_>], go_on: &dyn Fn() -> bool) -> Result<Vec<Option<Found>>, Fault>;
+}
+
+/// Reads predictions back from Kafka.
+pub struct ReadBack {
+    kafka: Kafka,
+    topic: String,
+    schemas: Arc<Schemas>,
+    models: Arc<Models>,
+    wait_ms_max: Duration,
+    /// What was found out before the last attempt ended early.
+    answers: HashMap<Question, Option<Found>>,
+}
+
+/// A [`Wanted`] that can be kept.
+type Question = (String, String, Hints);
+
+fn question(wanted: &Wanted<'_>) -> Question {
+    (wanted.message_id.to_owned(), wanted.task.to_owned(), wanted.hints)
+}
+
+impl ReadBack {
+    /// From `topic`. One attempt takes at most `wait_ms_max`, milliseconds.
+    pub fn new(kafka: &Kafka, topic: &str, schemas: Arc<Schemas>, models: Arc<Models>, wait_ms_max: u64) -> Self {
+        let wait_ms_max = Duration::from_millis(wait_ms_max);
+        Self { kafka: kafka.clone(), topic: topic.to_owned(), schemas, models, wait_ms_max, answers: HashMap::new() }
+    }
+
+    /// Reads what has no answer yet.
+    fn read(&mut self, wanted: &[Wanted<'_>], go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let mut by_partition: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for (number, wanted) in wanted.iter().enumerate() {
+            if let Some(partition) = wanted.hints.read_back().filter(|_| !self.answers.contains_key(&question(wanted)))
+            {
+                by_partition.entry(partition).or_default().push(number);
+            }
+        }
+        if by_partition.is_empty() {
+            return Ok(());
+        }
+        let topic = self.topic.clone();
+        let pass = Pass {
+            log: Log::connect(&self.kafka).map_err(not_read)?,
+            reader: TopicReader::connect(&self.kafka, &topic).map_err(not_read)?,
+            topic: &topic,
+            schemas: &self.schemas,
+            models: &self.models,
+            wanted,
+            end: Instant::now() + self.wait_ms_max,
+            go_on,
+        };
+        let partitions = pass.log.partitions(&topic).map_err(not_read)?;
+        for (&partition, numbers) in by_partition.range(0..partitions) {
+            for run in pass.plan(partition, numbers)? {
+                let found = pass.read(partition, &run)?;
+                for (number, found) in run.members.iter().zip(found) {
+                    self.answers.insert(question(&wanted[*number]), found);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Past for ReadBack {
+    fn find(&mut self, wanted: &[Wanted<'_>], go_on: &dyn Fn() -> bool) -> Result<Vec<Option<Found>>, Fault> {
+        if self.answers.len() > ANSWERS_MAX {
+            self.answers.clear();
+        }
+        self.read(wanted, go_on)?;
+        let answers = std::mem::take(&mut self.answers);
+        Ok(wanted.iter().map(|wanted| answers.get(&question(wanted)).cloned().flatten()).collect())
+    }
+}
+
+/// One attempt.
+struct Pass<'a> {
+    log: Log,
+    reader: TopicReader<'a>,
+    topic: &'a str,
+    schemas: &'a Schemas,
+    models: &'a Models,
+    wanted: &'a [Wanted<'a>],
+    end: Instant,
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Pass<'_> {
+    /// The runs of offsets that answer these of `partition`.
+    fn plan(&self, partition: i32, numbers: &[usize]) -> Result<Vec<Run>, Fault> {
+        let span = self.stable(partition)?;
+        let mut spans = Vec::new();
+        let time = |&number: &usize| self.wanted[number].hints.decided_at.map(|time| (near(time), number));
+        for Run { range, members } in merge(numbers.iter().filter_map(time).collect(), RUN_MS_MAX) {
+            let offset = |time_ms| self.log.offset_at(self.topic, partition, time_ms).map_err(not_read);
+            let at = |offset: Option<i64>| offset.unwrap_or(span.end).clamp(span.low, span.end);
+            let found = at(offset(range.start)?)..at(offset(range.end)?);
+            spans.push(Run { range: found, members });
+            self.check()?;
+        }
+        let mut search = Search::new(span);
+        let mut brackets = Vec::new();
+        for &number in numbers.iter().filter(|number| self.wanted[**number].hints.decided_at.is_none()) {
+            let Some(source) = self.wanted[number].hints.offset else { continue };
+            let found = search.bracket(source, BRACKET_OFFSETS_MAX, |at| self.probe(partition, at, span.end))?;
+            brackets.push((found.low..found.end, number));
+        }
+        spans.extend(merge(brackets, RUN_OFFSETS_MAX));
+        Ok(spans)
+    }
+
+    /// What of a partition can be read: everything that is in it now, once the transactions that are open in it have ended.
+    fn stable(&self, partition: i32) -> Result<Span, Fault> {
+        let Span { low, end } = self.log.span(self.topic, partition).map_err(not_read)?;
+        let wait = |until| self.log.wait_stable(self.topic, partition, end, until).map_err(not_read);
+        while wait(Instant::now() + POLL_MS)? < end {
+            self.check()?;
+        }
+        Ok(Span { low, end })
+    }
+
+    /// The first prediction from `at` on, before `end`: its offset and that of its message.
+    fn probe(&self, partition: i32, at: i64, end: i64) -> Result<Option<(i64, i64)>, Fault> {
+        let mut found = None;
+        self.each(partition, Span { low: at, end }, |offset, reader, datum| {
+            found = reader.read::<Source>(datum).ok().map(|source| (offset, source.source_offset));
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Answers all that want a run, in their order.
+    fn read(&self, partition: i32, run: &Run) -> Result<Vec<Option<Found>>, Fault> {
+        let mut answers = Answers::new(self.models, run.members.iter().map(|&number| &self.wanted[number]));
+        let span = Span { low: run.range.start, end: run.range.end };
+        self.each(partition, span, |_, reader, datum| {
+            let head = reader.read::<Id>(datum).ok().filter(|head| answers.want(&head.message_id));
+            if let Some(part) = head.and_then(|_| reader.read::<Part>(datum).ok()) {
+                answers.hear(&part.spoken());
+            }
+            answers.are_open()
+        })?;
+        Ok(answers.into_found())
+    }
+
+    /// Calls `with` for every record of a span that has a reader, until it says so. Others are no predictions of ours.
+    fn each(
+        &self,
+        partition: i32,
+        span: Span,
+        mut with: impl FnMut(i64, &RecordReader, &[u8]) -> bool,
+    ) -> Result<(), Fault> {
+        let mut patience = self.schemas.chunk_patience();
+        let mut reading = self.reader.read(&[(partition, span)]).map_err(not_read)?;
+        loop {
+            self.check()?;
+            let message = match reading.poll(POLL_MS).map_err(not_read)? {
+                Polled::End => return Ok(()),
+                Polled::Quiet => continue,
+                Polled::Trouble(error) if classify(&error) == Action::Retry => {
+                    tracing::warn!(%error, "reading predictions back goes on");
+                    continue;
+                }
+                // Going on would leave a hole.
+                Polled::Trouble(error) => return Err(Fault::kafka(READING, error)),
+                Polled::Record(message) => message,
+            };
+            let payload = rdkafka::Message::payload(&message).unwrap_or_default();
+            let Ok((id, datum)) = wire::split(payload) else { continue };
+            match self.schemas.reader(id, &mut patience) {
+                Lookup::Known(reader) if !with(rdkafka::Message::offset(&message), &reader, datum) => return Ok(()),
+                Lookup::Known(_) | Lookup::Unknown | Lookup::Unreadable => {}
+                Lookup::Away => return Err(Fault::new(wait(), "reading predictions back: waiting for the registry")),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        if (self.go_on)() && Instant::now() < self.end { Ok(()) } else { Err(Fault::new(wait(), READING)) }
+    }
+}
+
+/// When a prediction that was decided about then can have been written.
+fn near(decided_at: i64) -> Range<i64> {
+    let from = decided_at.saturating_sub(DECIDED_MS_TOLERANCE + BEFORE_MS);
+    from..decided_at.saturating_add(DECIDED_MS_TOLERANCE + AFTER_MS + 1)
+}
+
+fn not_read(error: TailError) -> Fault {
+    Fault::caused(wait(), READING, error)
+}
+
+fn wait() -> Action {
+    Action::Wait(Duration::from_millis(500))
+}
