@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) const PANE_MS: i64 = 1_000;
-pub(super) const REMEMBERED_MAX: usize = 3;
+pub(super) const REMEMBERED_MAX: usize = 2;
 
 pub(super) fn models() -> Arc<Models> {
     let model = |task: &str, digest: u8, labels: &[&str], is_exclusive| Model {

@@ -185,24 +185,28 @@ fn case() -> impl Strategy<Value = (Vec<Predicted>, Vec<(i32, Label)>)> {
         Just(LabelSource::Appeal)
     ];
     let given = (0..2, 0..3, 0..2_000_i64);
-    let label = (any::<prop::sample::Index>(), word, source, 0..3 * PANE_MS, given);
+    let label = (any::<prop::sample::Index>(), word, source, 0..PANE_MS / 2, given);
     (predictions, proptest::collection::vec(label, 1..40)).prop_map(|(predictions, labels)| {
-        let said = labels.into_iter().map(|(which, words, source, at, (partition, hints, off))| {
-            let predicted = &predictions[which.index(predictions.len())];
-            let exact = Label { source, ..about(predicted, words, NOW + at) };
-            let label = match hints {
-                0 => exact,
-                1 => Label { decided_at: None, ..exact },
-                // About when, and in the partition of the label.
-                _ => Label {
-                    source_offset: None,
-                    source_partition: None,
-                    decided_at: exact.decided_at.map(|at| at + off - 1_000),
-                    ..exact
-                },
-            };
-            (partition, label)
-        });
+        // Mostly in the order of their times, so that few are late.
+        let said = labels.into_iter().zip((0..).step_by(30)).map(
+            |((which, words, source, at, (partition, hints, off)), from)| {
+                let at = from + at;
+                let predicted = &predictions[which.index(predictions.len())];
+                let exact = Label { source, ..about(predicted, words, NOW + at) };
+                let label = match hints {
+                    0 => exact,
+                    1 => Label { decided_at: None, ..exact },
+                    // About when, and in the partition of the label.
+                    _ => Label {
+                        source_offset: None,
+                        source_partition: None,
+                        decided_at: exact.decided_at.map(|at| at + off - 1_000),
+                        ..exact
+                    },
+                };
+                (partition, label)
+            },
+        );
         let said = said.collect();
         (predictions, said)
     })
@@ -222,7 +226,7 @@ proptest! {
     fn neither_the_index_nor_batches_nor_restarts_change_what_is_counted(
         (predictions, said) in case(),
         indexed in proptest::collection::vec(any::<bool>(), 9),
-        cuts in proptest::collection::vec(1_usize..6, 40),
+        cuts in proptest::collection::vec(1_usize..12, 40),
     ) {
         let mut whole = Memory::new(REMEMBERED_MAX);
         labels(&predictions, &[]).fold(&chunk(&said, 0), &mut whole, &|| true).unwrap();
