@@ -14,9 +14,10 @@ use crate::{
         panes::PredictionPane,
     },
     fault::{Action, Fault},
+    intake::CREATED_AT_MS,
     ops::metrics::Metrics,
     records::{PredictionView, TaskPrediction},
-    stream::Chunk,
+    stream::{Chunk, Record},
 };
 
 /// Pause before a chunk is read again whose schema is not known yet.
@@ -53,6 +54,15 @@ fn remember(index: &Index, view: &PredictionView<'_>) {
     index.insert([Spoken { message_id: view.message_id, judged, tasks: &tasks }]);
 }
 
+/// Nor later than it was written to its topic: what a stranger wrote there must not end every window to come. Not before
+/// the year 1 either.
+fn clamped((time_ms, is_clamped): (i64, bool), record: &Record<'_>, future_ms_max: i64) -> (i64, bool) {
+    let written_ms = record.timestamp_ms.unwrap_or(*CREATED_AT_MS.end());
+    let limit_ms = written_ms.saturating_add(future_ms_max).min(*CREATED_AT_MS.end());
+    let within_ms = time_ms.min(limit_ms).max(*CREATED_AT_MS.start());
+    (within_ms, is_clamped || within_ms != time_ms)
+}
+
 impl Fold for CountsPredictions {
     const INPUT: Input = Input::Predictions;
     type Pane = PredictionPane;
@@ -79,7 +89,7 @@ impl Fold for CountsPredictions {
             if let Some(index) = index {
                 remember(index, &view);
             }
-            let (time_ms, is_clamped) = event_ms(&view, *future_ms_max);
+            let (time_ms, is_clamped) = clamped(event_ms(&view, *future_ms_max), &record, *future_ms_max);
             // Time goes on with those that are not counted, too.
             match partition.place(time_ms) {
                 Place::Late(pane) => pane.late += 1,

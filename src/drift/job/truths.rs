@@ -13,6 +13,7 @@ use crate::{
         panes::{LabelPane, LabelSeries},
     },
     fault::Fault,
+    intake::CREATED_AT_MS,
     ops::metrics::Metrics,
     records::LabelCounts,
     stream::Chunk,
@@ -107,6 +108,7 @@ struct Ours<'a> {
 impl Lane for Ours<'_> {
     fn place(&mut self, partition: i32, time_ms: i64) -> Place {
         let Some(partition) = self.partitions.get_mut(&partition) else { return Place::Late(i64::MIN) };
+        let time_ms = time_ms.clamp(*CREATED_AT_MS.start(), *CREATED_AT_MS.end());
         if let partition::Place::Open(_, start_ms) = partition.place(time_ms) {
             return Place::Open(start_ms);
         }
