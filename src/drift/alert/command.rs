@@ -119,7 +119,11 @@ impl Program {
             End::Failed => tracing::error!(%id, seconds, status, output, "retraining has failed"),
             End::TimedOut => {
                 let limit = self.wall.as_secs();
-                tracing::error!(%id, status, output, "retraining took longer than {limit} s and was ended: raise drift.alert.retrain_seconds_max, or make it shorter");
+                tracing::error!(
+                    %id, status, output,
+                    "retraining took longer than {limit} s and was ended: raise drift.alert.retrain_seconds_max, or make \
+                     it shorter"
+                );
             }
             End::Stopped => tracing::warn!(%id, seconds, status, output, "retraining is ended with this process"),
         }

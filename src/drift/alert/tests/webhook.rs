@@ -5,7 +5,6 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::post,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -46,7 +45,7 @@ impl Receiver {
         let world = Arc::new(Mutex::new(World { calls: Vec::new(), answers: answers.into() }));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/", post(answer)).with_state(Arc::clone(&world));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&world));
         runtime.spawn(axum::serve(listener, router).into_future());
         Self { address, world, _runtime: runtime }
     }
