@@ -7,16 +7,21 @@ use std::{collections::HashSet, sync::OnceLock};
 
 use apache_avro::{Schema, reader::datum::GenericDatumReader};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Cursor,
     datum::Datum,
     json::JsonReader,
+    passable::let_pass_over,
+    resolve::Resolver,
     shape::{DEPTH_MAX, Shape},
     wire,
 };
-use crate::{intake::Reject, records::Message};
+use crate::{
+    intake::Reject,
+    records::{Message, PredictionView},
+};
 
 /// Largest single allocation the decoder makes on the word of a length in the data, bytes.
 const ALLOCATION_BYTES_MAX: usize = 32 << 20;
@@ -60,53 +65,6 @@ fn parse(text: &str) -> Result<(&'static Schema, Shape), CodecError> {
     Ok((Box::leak(Box::new(schema)), shape))
 }
 
-/// The decoder passes over a record that carries this field by field.
-const AS_TUPLE: &str = "org.apache.avro.rust.tuple";
-
-/// Makes everything in a schema such that the decoder can pass over it where the struct leaves it out.
-///
-/// Avro writes an enum as the position of its symbol, an int, and a record as its fields, a tuple: apache-avro passes
-/// over ints and tuples, but over no enum or record. Defaults go too: an int has none of an enum.
-fn let_pass_over(schema: &mut Value, namespace: &str, enums: &mut HashSet<String>) {
-    let full_name = |name: &str, namespace: &str| match name.contains('.') || namespace.is_empty() {
-        true => name.to_owned(),
-        false => format!("{namespace}.{name}"),
-    };
-    match schema {
-        Value::String(name) if enums.contains(&full_name(name, namespace)) => *schema = "int".into(),
-        Value::Array(union) => union.iter_mut().for_each(|variant| let_pass_over(variant, namespace, enums)),
-        Value::Object(object) => {
-            let own = object.get("namespace").and_then(Value::as_str).unwrap_or(namespace).to_owned();
-            let name = object.get("name").and_then(Value::as_str).map(|name| full_name(name, &own));
-            // The namespace of a dotted name holds for what is inside.
-            let inside =
-                name.as_deref().and_then(|name| name.rsplit_once('.')).map_or(own, |(space, _)| space.to_owned());
-            if object.get("type").and_then(Value::as_str) == Some("enum") {
-                enums.extend(name);
-                *schema = "int".into();
-                return;
-            }
-            if object.contains_key("fields") {
-                object.insert(AS_TUPLE.to_owned(), true.into());
-            }
-            if let Some(Value::Array(fields)) = object.get_mut("fields") {
-                for field in fields.iter_mut().filter_map(Value::as_object_mut) {
-                    field.remove("default");
-                    field.get_mut("type").into_iter().for_each(|kind| let_pass_over(kind, &inside, enums));
-                }
-                // A tuple of one is read as its element, without end; nulls take no bytes.
-                for number in fields.len()..2 {
-                    fields.push(json!({"name": format!("padding_{number}"), "type": "null"}));
-                }
-            }
-            for part in ["type", "items", "values"] {
-                object.get_mut(part).into_iter().for_each(|part| let_pass_over(part, &inside, enums));
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Reads datums that one writer schema wrote.
 pub struct RecordReader {
     shape: Shape,
@@ -115,6 +73,10 @@ pub struct RecordReader {
     schema: String,
     /// Whether that is how our own messages are written.
     writes_our_messages: bool,
+    /// Whether that is how our own predictions are written.
+    writes_our_predictions: bool,
+    /// From other predictions to ours. Made when it is first asked for; none when the schema allows none.
+    predictions: OnceLock<Option<Resolver>>,
     /// Made when it is first asked for; none when the schema allows none.
     json: OnceLock<Option<JsonReader>>,
 }
@@ -127,13 +89,21 @@ impl RecordReader {
     }
 
     fn with(schema: &str, read_as: &str) -> Result<Self, CodecError> {
-        let writes_our_messages = Schema::parse_str(schema).is_ok_and(|schema| Message::is_written_by(&schema));
+        let writes = |is_ours: fn(&Schema) -> bool| Schema::parse_str(schema).is_ok_and(|schema| is_ours(&schema));
         let (read_as, shape) = parse(read_as)?;
         let reader = GenericDatumReader::builder(read_as)
             .human_readable(false)
             .build()
             .map_err(|error| CodecError::Parse(Box::new(error)))?;
-        Ok(Self { shape, reader, schema: schema.to_owned(), writes_our_messages, json: OnceLock::new() })
+        Ok(Self {
+            shape,
+            reader,
+            schema: schema.to_owned(),
+            writes_our_messages: writes(Message::is_written_by),
+            writes_our_predictions: writes(PredictionView::is_written_by),
+            predictions: OnceLock::new(),
+            json: OnceLock::new(),
+        })
     }
 
     /// A reader for structs that leave out fields of the schema, or that do not know those its writer added; fields
@@ -169,6 +139,26 @@ impl RecordReader {
         let mut cursor = Cursor::new(datum);
         let message = Message::decode(&mut cursor).ok_or(Reject::Undecodable)?;
         if cursor.is_at_end() { Ok(message) } else { Err(Reject::TrailingBytes) }
+    }
+
+    /// Reads one prediction in place where its writer has our published schema. One by another schema is resolved to ours
+    /// first, into `resolved`: that takes several times as long.
+    ///
+    /// # Errors
+    /// [`Reject::Undecodable`] or [`Reject::TrailingBytes`]; [`Reject::Oversize`] above 2 MiB of another schema.
+    pub fn read_prediction<'a>(
+        &self,
+        datum: &'a [u8],
+        resolved: &'a mut Vec<u8>,
+    ) -> Result<PredictionView<'a>, Reject> {
+        if self.writes_our_predictions {
+            return PredictionView::of(datum);
+        }
+        self.shape.check(datum)?;
+        let resolver =
+            self.predictions.get_or_init(|| Resolver::try_new(parse(&self.schema).ok()?.0, PredictionView::schema()?));
+        *resolved = resolver.as_ref().ok_or(Reject::Undecodable)?.resolve(datum)?;
+        PredictionView::of(resolved)
     }
 
     /// Whether the lengths and counts in a datum can be true: what [`Self::read`] asks first.

@@ -4,6 +4,7 @@
 use std::str;
 
 /// The rest of a datum. Every piece is none where the bytes end too early or cannot be that piece.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {

@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 use crate::intake::Reject;
 
 /// Largest datum that is turned into JSON, bytes. Each of them can become a value of a hundred bytes.
-const DATUM_BYTES_MAX: usize = 2 << 20;
+pub(super) const DATUM_BYTES_MAX: usize = 2 << 20;
 
 /// Reads datums of one schema.
 pub(super) struct JsonReader(GenericDatumReader<'static>);
@@ -31,7 +31,7 @@ impl JsonReader {
 }
 
 /// Whether every value of the schema has at most as many parts as its datum has bytes, but for a fixed number.
-fn is_bounded(schema: &Schema) -> bool {
+pub(super) fn is_bounded(schema: &Schema) -> bool {
     match schema {
         Schema::Array(array) => takes_bytes(&array.items) && is_bounded(&array.items),
         Schema::Map(map) => is_bounded(&map.types),

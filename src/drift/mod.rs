@@ -19,10 +19,12 @@
 
 pub mod alarm;
 pub mod check;
+pub mod observe;
 pub mod panes;
 mod profile;
 pub mod reference;
 pub mod reliability;
+pub mod report;
 #[cfg(test)]
 mod simulation;
 pub mod sketch;

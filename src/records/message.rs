@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use apache_avro::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::{promote, schema::MESSAGE};
+use super::{promote, published, schema::MESSAGE};
 use crate::codec::Cursor;
 
 /// One message to be judged, as producers publish it. Nothing in it is validated yet: that is [`crate::intake`].
@@ -35,14 +35,7 @@ impl Message {
     /// decoder asks for it, and `assize audit` reads with that: both must find the same records good.
     pub(crate) fn is_written_by(schema: &Schema) -> bool {
         static PUBLISHED: LazyLock<Option<Schema>> = LazyLock::new(|| Schema::parse_str(MESSAGE).ok());
-        match (schema, &*PUBLISHED) {
-            (Schema::Record(theirs), Some(Schema::Record(ours))) => {
-                let fields = ours.fields.iter().map(|field| (&field.name, &field.schema));
-                let same_fields = theirs.fields.iter().map(|field| (&field.name, &field.schema)).eq(fields);
-                theirs.name.name() == ours.name.name() && same_fields
-            }
-            _ => false,
-        }
+        PUBLISHED.as_ref().is_some_and(|ours| published::is_like(schema, ours))
     }
 
     /// The counterpart of its [`encode`](crate::codec::Datum::encode): reads what was written with the published

@@ -6,7 +6,9 @@ mod encode;
 mod label;
 mod message;
 mod prediction;
+mod prediction_view;
 mod promote;
+mod published;
 mod verdict;
 
 pub use drift_report::{
@@ -17,6 +19,7 @@ pub use drift_report::{
 pub use label::{Label, LabelSource};
 pub use message::Message;
 pub use prediction::{Prediction, TaskPrediction, UserFeatures};
+pub use prediction_view::{PredictionView, TaskView};
 pub use verdict::{Action, Decision, Kind, ModelRef, Reason, ReasonSource, ReasonsStatus, Score, Verdict};
 
 /// The Avro schemas of the records, as published.

@@ -91,6 +91,18 @@ pub enum UserFeatures {
 }
 
 impl UserFeatures {
+    /// Its symbol in the schema.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "FRESH",
+            Self::Cached => "CACHED",
+            Self::Stale => "STALE",
+            Self::Default => "DEFAULT",
+            Self::Unknown => "UNKNOWN",
+            Self::Unused => "UNUSED",
+        }
+    }
+
     /// The flag that verdict and prediction carry, if any.
     pub fn degraded(self) -> Option<&'static str> {
         match self {

@@ -58,6 +58,17 @@ pub enum Action {
     Block,
 }
 
+impl Action {
+    /// Its symbol in the schema.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Review => "REVIEW",
+            Self::Block => "BLOCK",
+        }
+    }
+}
+
 /// What one task decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision<'a> {

@@ -42,7 +42,7 @@ impl Edges {
 
     fn new(at: Vec<f64>) -> Self {
         let unit = Unit::for_numbers_up_to(at.iter().fold(0.0, |largest: f64, edge| largest.max(edge.abs())));
-        let id = at.iter().flat_map(|edge| edge.to_le_bytes()).fold(FNV_START, fnv);
+        let id = fnv1a(at.iter().flat_map(|edge| edge.to_le_bytes()));
         Self { at, unit, id }
     }
 
@@ -75,10 +75,9 @@ impl Edges {
     }
 }
 
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn fnv(hash: u64, byte: u8) -> u64 {
-    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+/// FNV-1a, 64 bits (Fowler, Noll and Vo).
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl TryFrom<Vec<f64>> for Edges {

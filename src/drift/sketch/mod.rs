@@ -7,6 +7,7 @@ mod fixed;
 
 pub use categories::{Categories, NAME_BYTES_MAX, NAMES_MAX};
 pub use counts::{Counts, Reference};
+pub(crate) use edges::fnv1a;
 pub use edges::{EDGES_MAX, Edges, QUANTILES};
 pub use fixed::{Moments, Unit};
 pub(crate) use fixed::{PROBABILITY, digits};
