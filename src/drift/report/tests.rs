@@ -249,21 +249,18 @@ fn alarms_go_on_from_window_to_window() {
 }
 
 fn values() -> impl Strategy<Value = Vec<Option<f64>>> {
-    let number = prop_oneof![
-        any::<f64>(),
-        0.0..1.0,
-        Just(f64::MAX),
-        Just(f64::INFINITY),
-        Just(f64::NAN),
-        Just(f64::MIN_POSITIVE),
-    ];
+    static EXTREMES: [f64; 4] = [f64::MAX, f64::INFINITY, f64::NAN, f64::MIN_POSITIVE];
+    let number = prop_oneof![any::<f64>(), 0.0..1.0, prop::sample::select(&EXTREMES[..])];
     proptest::collection::vec(proptest::option::weighted(0.9, number), 0..60)
 }
 
-/// JSON would turn what is not finite into null.
 fn has_all_numbers(report: &DriftReport) -> bool {
-    serde_json::from_value::<DriftReport>(serde_json::to_value(report).unwrap()).is_ok_and(|again| again == *report)
-        && format!("{report:?}").split(|c: char| !c.is_alphanumeric()).all(|word| word != "NaN" && word != "inf")
+    format!("{report:?}").split(|c: char| !c.is_alphanumeric()).all(|word| word != "NaN" && word != "inf")
+}
+
+#[test]
+fn a_number_is_finite() {
+    assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5].map(finite), [0.0, f64::MAX, f64::MIN, -0.5]);
 }
 
 proptest! {

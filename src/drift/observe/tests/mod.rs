@@ -196,8 +196,8 @@ fn the_ratio_of_unknown_terms_is_that_of_the_first_task() {
 
 #[test]
 fn panes_of_parts_add_up_to_the_pane_of_the_whole() {
-    let label = |index: usize| if index % 3 == 0 { "spam" } else { "not_spam" };
-    let arm = |index: usize| if index % 7 == 0 { "b" } else { "live" };
+    let label = |index: usize| if index.is_multiple_of(3) { "spam" } else { "not_spam" };
+    let arm = |index: usize| if index.is_multiple_of(7) { "b" } else { "live" };
     let predictions: Vec<_> = (0..200)
         .map(|index| {
             let mut prediction = prediction(vec![entry("spam", arm(index), &[label(index)])]);

@@ -14,12 +14,12 @@ fn read(settings: &config::Schemas, value: Option<&[u8]>) -> String {
     let mut chunk = Chunk::default();
     chunk.push(0, 1, None, value);
     let mut reader = PredictionReader::new(schemas);
-    let told = match reader.read(&chunk.records().next().unwrap()) {
+    let record = chunk.records().next().unwrap();
+    match reader.read(&record) {
         Read::Prediction(view) => view.message_id.to_owned(),
         Read::Unreadable => "unreadable".into(),
         Read::Away(id) => format!("away: {id}"),
-    };
-    told
+    }
 }
 
 #[test]
