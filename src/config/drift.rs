@@ -13,6 +13,9 @@ use crate::drift::{Floors, Rule, alarm::Hysteresis};
 /// Windows that are watched at once.
 const WINDOWS_MAX: usize = 8;
 
+/// Panes of a window: all of them are kept until it has ended.
+const PANES_MAX: i64 = 2_000;
+
 /// The windowed job on predictions and labels.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -82,6 +85,17 @@ fn duration_ms(text: &str) -> Option<i64> {
     let (number, unit_ms) = UNITS.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, ms)))?;
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     number.parse::<i64>().ok().filter(|_| digits)?.checked_mul(*unit_ms).filter(|ms| (1..=31 * 86_400_000).contains(ms))
+}
+
+impl WindowSize {
+    /// The longest panes that these windows can be put together from, milliseconds.
+    pub fn pane_ms(windows: &[Self]) -> i64 {
+        windows.iter().map(|window| window.slide_ms).fold(0, gcd).max(1)
+    }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl FromStr for WindowSize {
@@ -270,8 +284,15 @@ impl Drift {
         Duration::from_millis(self.snapshot_ms)
     }
 
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+    pub(super) fn validate(&self, stream: &str) -> Result<(), ConfigError> {
+        let group = self.group_id(stream);
+        if group == stream || format!("{group}-labels") == stream {
+            return Err(limit("drift.group_id", format!("{group:?}"), "another group than that of the stream"));
+        }
         within("drift.windows", self.windows.len(), 1..=WINDOWS_MAX)?;
+        let longest_ms = self.windows.iter().map(|window| window.size_ms).max().unwrap_or_default();
+        let panes = longest_ms / WindowSize::pane_ms(&self.windows);
+        within("drift.windows, panes of the longest (the common divisor of all steps)", panes, 1..=PANES_MAX)?;
         let mut names: Vec<_> = self.windows.iter().map(ToString::to_string).collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -355,6 +376,15 @@ mod tests {
         assert_eq!(
             bad("[drift.alert]\nwebhook = \"ftp://user:secret@host\""),
             "config key drift.alert.webhook: found no such URL, allowed is an http:// or https:// URL"
+        );
+        assert_eq!(
+            bad("[drift]\nwindows = [\"24h/1s\"]"),
+            "config key drift.windows, panes of the longest (the common divisor of all steps): found 86400, allowed is 1 to \
+             2000"
+        );
+        assert_eq!(
+            bad("[drift]\ngroup_id = \"assize\""),
+            "config key drift.group_id: found \"assize\", allowed is another group than that of the stream"
         );
         assert!(bad("[drift.rule]\nks_min = 0").starts_with("config key drift.rule.ks_min: found 0, allowed is"));
     }

@@ -33,7 +33,7 @@ impl Config {
         self.schemas.validate()?;
         self.features.validate()?;
         self.admin.validate()?;
-        self.drift.validate()?;
+        self.drift.validate(&self.kafka.group_id)?;
         self.validate_tasks()
     }
 

@@ -1,6 +1,7 @@
 //! The drift job: a process of its own, or threads beside the lanes of a stream.
 
 use std::{
+    fs::File,
     sync::Arc,
     thread::{self, Scope},
     time::Duration,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     codec::{self, Schemas},
-    config::Config,
+    config::{self, Config},
     drift::job::{Job, LANES},
     failure::Failure,
     fault::{Action, Exit, Fault},
@@ -34,9 +35,7 @@ const NICE: i32 = 10;
 /// [`Failure`], with its exit code and what to do.
 pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
     codec::limit_allocations();
-    let mut identity = config.kafka.clone();
-    identity.group_id = config.drift.group_id(&config.kafka.group_id);
-    let _lock = lock_instance(&identity)?;
+    let _lock = lock(config)?;
     let access = Access::load(&config.admin).map_err(|error| Failure::new(Exit::Config, error))?;
     try_models(&config.tasks)?;
     let tasks = load_tasks(&config.tasks)?;
@@ -60,8 +59,15 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
     let result = job.run(&shutdown, &health, &|| {
         shutdown.request();
     });
+    job.stop(handle);
     shutdown.drained();
     ended(result)
+}
+
+/// Refuses a second job of this host with the same identity, also one beside a stream.
+pub(super) fn lock(config: &Config) -> Result<File, Failure> {
+    let group_id = config.drift.group_id(&config.kafka.group_id);
+    lock_instance(&config::Kafka { group_id, ..config.kafka.clone() })
 }
 
 /// Runs the job beside the lanes of a stream. Should it end with a fault, verdicts go on without it.

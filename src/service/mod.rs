@@ -48,6 +48,7 @@ pub(crate) use setup::{lock_path, redis};
 pub fn run(config: &Config) -> Result<Exit, Failure> {
     codec::limit_allocations();
     let _lock = lock_instance(&config.kafka)?;
+    let _drift_lock = config.drift.enabled.then(|| drift::lock(config)).transpose()?;
     let hasher = Hasher::load(&config.hash_key).map_err(|error| Failure::new(Exit::Config, error))?;
     let access = Access::load(&config.admin).map_err(|error| Failure::new(Exit::Config, error))?;
     try_models(&config.tasks)?;
@@ -113,6 +114,9 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
             .collect();
         ended.into_iter().collect::<Result<(), Fault>>()
     });
+    if let Some(job) = job {
+        job.stop(handle);
+    }
     shutdown.drained();
     ended(result)
 }

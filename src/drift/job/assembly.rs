@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     config::WindowSize,
-    drift::{
-        panes::{LabelPane, Merge, PredictionPane},
-        sketch::Mismatch,
-    },
+    drift::panes::{LabelPane, Merge, PredictionPane},
     fault::Fault,
     stream::Outputs,
 };
+
+/// Panes that are merged in one transaction.
+const PANES_MAX: usize = 64;
 
 /// What all partitions counted in a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +33,9 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
-        self.predictions.merge(&other.predictions)?;
-        self.labels.merge(&other.labels)
+    fn merge(&mut self, other: &Self) {
+        self.predictions.merge(&other.predictions);
+        self.labels.merge(&other.labels);
     }
 }
 
@@ -60,6 +60,8 @@ pub(super) struct Assembly {
     /// Closed panes by their start, as they were written: they take less memory so.
     waiting: BTreeMap<i64, BTreeMap<Source, Vec<u8>>>,
     merged: BTreeMap<i64, Counted>,
+    /// Panes that came when their time was reported already: they are deleted.
+    stale: Vec<Key>,
     /// Every window that ends here or before is reported.
     reported_to_ms: Option<i64>,
 }
@@ -73,6 +75,7 @@ impl Assembly {
             closed_to_ms: sources.map(|source| (source, None)).collect(),
             waiting: BTreeMap::new(),
             merged: BTreeMap::new(),
+            stale: Vec::new(),
             reported_to_ms: None,
         }
     }
@@ -85,9 +88,16 @@ impl Assembly {
         match key {
             Key::Progress(source) => {
                 let progress: Progress = state::parse(key, value)?;
+                progress.check(&self.clock)?;
                 if let Some(known) = self.closed_to_ms.get_mut(source) {
                     *known = progress.closed_to_ms;
                 }
+            }
+            // Told twice, or of a time that nobody waited for: its windows are reported.
+            Key::Pane(_, start_ms)
+                if self.reported_to_ms.is_some_and(|to_ms| start_ms + self.clock.pane_ms <= to_ms) =>
+            {
+                self.stale.push(key.clone());
             }
             Key::Pane(source, start_ms) if self.closed_to_ms.contains_key(source) && is_closed(value) => {
                 self.waiting.entry(*start_ms).or_default().insert(*source, value.to_vec());
@@ -118,6 +128,12 @@ impl Assembly {
     /// [`Fault`], when a pane cannot be read.
     pub(super) fn advance(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<Vec<Ended>, Fault> {
         let Some(complete_to_ms) = self.complete_to_ms() else { return Ok(Vec::new()) };
+        // The rest comes in the next transactions.
+        let last = self.waiting.keys().nth(PANES_MAX).map_or(complete_to_ms, |next_ms| *next_ms);
+        let complete_to_ms = complete_to_ms.min(last);
+        for key in std::mem::take(&mut self.stale) {
+            state::write(outputs, partitions, &key, None);
+        }
         let from_ms = self.reported_to_ms.unwrap_or(i64::MIN / 2);
         let later = self.waiting.split_off(&complete_to_ms.saturating_sub(self.clock.pane_ms - 1));
         for (start_ms, parts) in std::mem::replace(&mut self.waiting, later) {
@@ -150,10 +166,7 @@ impl Assembly {
                 }
                 Input::Labels => Counted { labels: state::parse::<Kept<_>>(&key, &value)?.pane, ..Counted::default() },
             };
-            if let Err(error) = counted.merge(&part) {
-                // Of another bundle than the partition before it: a stream is being switched over.
-                tracing::warn!(?source, start_ms, %error, "a pane is of another reference and is left out");
-            }
+            counted.merge(&part);
             state::write(outputs, partitions, &key, None);
         }
         state::write(outputs, partitions, &Key::Merged(start_ms), Some(&state::json(counted)));
@@ -163,11 +176,8 @@ impl Assembly {
     /// Everything in a window.
     pub(super) fn window(&self, ended: Ended) -> Counted {
         let mut whole = Counted::default();
-        for (start_ms, part) in self.merged.range(ended.start_ms..ended.end_ms) {
-            if let Err(error) = whole.merge(part) {
-                tracing::warn!(start_ms, %error, "a pane is of another reference and is left out of its window");
-            }
-        }
+        // The newest first: where a bundle was replaced, its reference is the one that counts.
+        self.merged.range(ended.start_ms..ended.end_ms).rev().for_each(|(_, part)| whole.merge(part));
         whole
     }
 
@@ -207,7 +217,7 @@ mod tests {
     }
 
     fn closes(assembly: &mut Assembly, source: Source, closed_to_ms: i64) {
-        let progress = Progress { watermark_ms: Some(closed_to_ms), closed_to_ms: Some(closed_to_ms) };
+        let progress = Progress { watermark_ms: Some(closed_to_ms), closed_to_ms: Some(closed_to_ms), pane_ms: 1_000 };
         assembly.take(&Key::Progress(source), &state::json(&progress)).unwrap();
     }
 

@@ -198,7 +198,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             Polled::Idle | Polled::Ended => {}
         }
         if self.tick_at.elapsed() >= TICK_MS {
-            self.tick()?;
+            self.tick(polled == Polled::Idle)?;
         }
         let ended = polled == Polled::Ended;
         if ended || self.is_due() {
@@ -220,11 +220,12 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     }
 
     /// What moves without records: time in silent partitions, and what other lanes closed.
-    fn tick(&mut self) -> Result<(), Fault> {
+    fn tick(&mut self, is_idle: bool) -> Result<(), Fault> {
         self.tick_at = Instant::now();
         let now_ms = now_ms();
         for (&number, partition) in &mut self.partitions {
-            if self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
+            // Records may be waiting that were not polled.
+            if is_idle && self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
                 let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
                 partition.silent(now_ms.saturating_sub(idle_ms));
             }
@@ -256,7 +257,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             partition.write(state_partitions, &mut self.outputs);
         }
         if let Some(merger) = &mut self.merger {
-            merger.write(state_partitions, &mut self.outputs)?;
+            merger.write(state_partitions, &mut self.outputs, self.shutdown.requested())?;
         }
         if self.outputs.is_empty() && self.records == 0 {
             self.recovery.settled();
@@ -306,6 +307,10 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         self.is_loaded = false;
         if let Some(merger) = &mut self.merger {
             merger.forget();
+            // Left alone it would read on and on.
+            if let Err(fault) = self.store.follow(&[]) {
+                tracing::warn!(%fault, "the state is followed on");
+            }
         }
     }
 

@@ -44,6 +44,8 @@ pub(super) struct Merger {
     retrains: bool,
     /// Alerts that found no place.
     untold: Vec<Alert>,
+    /// Records of the state that are of no use any more.
+    stale: Vec<Key>,
     /// With which nothing is left to do.
     done: Vec<String>,
     book: AlarmBook,
@@ -88,6 +90,7 @@ impl Merger {
             retrains,
             untold: Vec::new(),
             done: Vec::new(),
+            stale: Vec::new(),
             book: AlarmBook::default(),
             is_loaded: false,
             retrainings: BTreeMap::new(),
@@ -101,6 +104,7 @@ impl Merger {
         self.book = AlarmBook::default();
         self.is_loaded = false;
         self.untold.clear();
+        self.stale.clear();
         self.retrainings.clear();
         self.staged = Staged::default();
     }
@@ -124,8 +128,15 @@ impl Merger {
             })?;
             ends.push((partition, end));
         }
+        // First of all, so that it is known what is done with.
+        if let Some(value) = kept.get(&Key::Reported) {
+            self.assembly.take(&Key::Reported, value)?;
+        }
+        let names: Vec<_> = self.windows.iter().map(ToString::to_string).collect();
         for (key, value) in kept {
             match key {
+                // No window would ever clear it.
+                Key::Alarms(ref window, ..) if !names.contains(window) => self.stale.push(key),
                 Key::Alarms(ref window, ref task, ref arm) => {
                     let series = (window.clone(), task.clone(), arm.clone());
                     self.book.set(series, state::parse(&key, &value)?);
@@ -135,6 +146,7 @@ impl Merger {
                 _ => self.assembly.take(&key, &value)?,
             }
         }
+        self.untold.sort_by_key(|alert| alert.window_end.ms);
         store.follow(&ends)?;
         self.is_loaded = true;
         Ok(())
@@ -167,18 +179,27 @@ impl Merger {
 
     /// Whether [`Self::write`] would find something.
     pub(super) fn is_due(&self) -> bool {
-        self.is_loaded && (self.assembly.is_due() || !self.retrainings.is_empty() || !self.done.is_empty())
+        self.is_loaded
+            && (self.assembly.is_due()
+                || !self.retrainings.is_empty()
+                || !self.done.is_empty()
+                || !self.stale.is_empty())
     }
 
     /// Writes the reports of windows that have ended, with everything that they change.
     ///
     /// # Errors
     /// [`Fault`], when a pane cannot be read.
-    pub(super) fn write(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, partitions: i32, outputs: &mut Outputs, is_stopping: bool) -> Result<(), Fault> {
         if !self.is_due() {
             return Ok(());
         }
-        for (id, alert) in std::mem::take(&mut self.retrainings) {
+        for key in std::mem::take(&mut self.stale) {
+            state::write(outputs, partitions, &key, None);
+        }
+        // Started now they would be ended at once, and be gone: the next process starts them.
+        let retrainings = if is_stopping { BTreeMap::new() } else { std::mem::take(&mut self.retrainings) };
+        for (id, alert) in retrainings {
             state::write(outputs, partitions, &Key::Retrain(id), None);
             self.staged.retrainings.push(alert);
         }

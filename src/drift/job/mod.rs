@@ -126,6 +126,15 @@ impl Job {
         let alerts = alerts.map_err(|error| Failure::new(Exit::Config, error))?;
         let models = Arc::new(Models::new(tasks.iter().map(|task| Model::of(&task.name, &task.bundle)).collect()));
         let partitions = |role| topics.partitions_of(role).unwrap_or(1);
+        let (of_predictions, of_labels) = (partitions(Role::Predictions), partitions(Role::Labels));
+        if config.drift.labels.enabled && of_labels != of_predictions {
+            tracing::warn!(
+                of_predictions,
+                of_labels,
+                "the topics of predictions and labels have different numbers of partitions: labels without a source_partition \
+                 are looked for in the wrong one"
+            );
+        }
         Ok(Self {
             clock: PaneClock::of(&config.drift.windows, config.drift.grace_ms()),
             tasks: tasks.to_vec(),
@@ -166,6 +175,13 @@ impl Job {
             let labels = labels.map_err(|error| Fault::caused(EXIT, "starting the lane of labels", error))?;
             predictions.and(labels.join().unwrap_or_else(|_| Err(panicked())))
         })
+    }
+
+    /// Ends what tells of alarms: a command that runs gets SIGTERM, and SIGKILL some seconds later.
+    pub fn stop(self, handle: &Handle) {
+        if let Some(alerts) = Arc::into_inner(self.alerts) {
+            alerts.stop(handle);
+        }
     }
 
     fn run_predictions(&self, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {

@@ -81,6 +81,7 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
             match key {
                 Key::Progress(_) => {
                     self.progress = state::parse(&key, &value)?;
+                    self.progress.check(&self.clock)?;
                     self.committed = self.progress;
                 }
                 Key::Pane(_, start_ms) => {
@@ -215,7 +216,7 @@ mod tests {
             [
                 (Key::Pane(SOURCE, 0), r#"{"closed":true,"pane":[5,9]}"#.to_owned()),
                 (Key::Pane(SOURCE, 10), r#"{"closed":false,"pane":[11,12,-8]}"#.to_owned()),
-                (Key::Progress(SOURCE), r#"{"watermark_ms":12,"closed_to_ms":10}"#.to_owned()),
+                (Key::Progress(SOURCE), r#"{"watermark_ms":12,"closed_to_ms":10,"pane_ms":10}"#.to_owned()),
             ]
         );
     }

@@ -1,6 +1,12 @@
 //! Where the job reads its state back from: the topic `drift-state`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rdkafka::Message as _;
 
@@ -42,6 +48,8 @@ pub(super) trait Store {
 pub struct KafkaStore {
     reader: StableReader,
     follower: Follower,
+    /// Whether somebody polls the follower.
+    follows: AtomicBool,
     partitions: i32,
     wait_max: Duration,
 }
@@ -53,7 +61,7 @@ impl KafkaStore {
     /// When a setting of the client is refused.
     pub fn new(kafka: &Kafka, topic: &str, partitions: i32, wait_max: Duration) -> Result<Self, Fault> {
         let (reader, follower) = (StableReader::new(kafka, topic)?, Follower::new(kafka, topic)?);
-        Ok(Self { reader, follower, partitions, wait_max })
+        Ok(Self { reader, follower, follows: AtomicBool::new(false), partitions, wait_max })
     }
 }
 
@@ -66,15 +74,17 @@ impl Store for Arc<KafkaStore> {
         let deadline = Deadline::within(self.wait_max, go_on);
         let (low, high) = self.reader.span(partition, &deadline)?;
         if low < high {
+            // What is committed while this reads is told when it is followed: nothing comes twice.
             self.reader.read(partition, low, &deadline, &mut |message| match message.key() {
-                Some(key) => each(key, message.payload()),
-                None => Ok(()),
+                Some(key) if message.offset() < high => each(key, message.payload()),
+                _ => Ok(()),
             })?;
         }
         Ok(high)
     }
 
     fn follow(&self, starts: &[(i32, i64)]) -> Result<(), Fault> {
+        self.follows.store(!starts.is_empty(), Ordering::Relaxed);
         self.follower.start(starts.iter().copied())
     }
 
@@ -90,5 +100,8 @@ impl Store for Arc<KafkaStore> {
 impl Beside for Arc<KafkaStore> {
     fn serve(&self) {
         self.reader.serve();
+        if !self.follows.load(Ordering::Relaxed) {
+            self.follower.serve();
+        }
     }
 }

@@ -9,7 +9,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::WindowSize;
+use crate::{
+    config::WindowSize,
+    fault::{Action, Exit, Fault},
+};
 
 /// How event time is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,7 @@ pub(super) struct PaneClock {
 impl PaneClock {
     /// The longest panes that the windows can be put together from.
     pub(super) fn of(windows: &[WindowSize], grace_ms: i64) -> Self {
-        let lengths = windows.iter().map(|window| window.slide_ms);
-        Self { pane_ms: lengths.fold(0, gcd).max(1), grace_ms }
+        Self { pane_ms: WindowSize::pane_ms(windows), grace_ms }
     }
 
     /// Start of the pane of a time; both milliseconds since the epoch.
@@ -38,10 +40,6 @@ impl PaneClock {
     }
 }
 
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// How far a partition has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
@@ -49,6 +47,9 @@ pub(super) struct Progress {
     pub watermark_ms: Option<i64>,
     /// Every pane that ends here or before is closed, for good.
     pub closed_to_ms: Option<i64>,
+    /// Length of its panes, milliseconds.
+    #[serde(default)]
+    pub pane_ms: i64,
 }
 
 impl Progress {
@@ -56,8 +57,22 @@ impl Progress {
     pub(super) fn advance(&mut self, time_ms: i64, clock: &PaneClock) {
         let watermark_ms = self.watermark_ms.map_or(time_ms, |known| known.max(time_ms));
         let closed_to_ms = clock.closed_to(watermark_ms);
+        self.pane_ms = clock.pane_ms;
         self.watermark_ms = Some(watermark_ms);
         self.closed_to_ms = Some(self.closed_to_ms.map_or(closed_to_ms, |known| known.max(closed_to_ms)));
+    }
+
+    /// Panes of another length cannot be put together with those to come.
+    ///
+    /// # Errors
+    /// [`Fault`] that ends the process.
+    pub(super) fn check(&self, clock: &PaneClock) -> Result<(), Fault> {
+        if self.watermark_ms.is_none() || self.pane_ms == clock.pane_ms {
+            return Ok(());
+        }
+        let doing = "reading the drift state back: it is of other drift.windows; name another topics.drift_state, or take \
+                     the windows back";
+        Err(Fault::new(Action::Exit(Exit::Config), doing))
     }
 
     /// Whether the pane that starts here takes no more records.
@@ -71,11 +86,11 @@ impl Progress {
 pub(super) fn ends(window: WindowSize, panes: impl Iterator<Item = i64>, from_ms: i64, to_ms: i64) -> Vec<i64> {
     let mut ends = std::collections::BTreeSet::new();
     for start_ms in panes {
-        // The first window that holds the pane is the one that ends soonest.
-        let first = (start_ms + 1).div_euclid(window.slide_ms) * window.slide_ms;
-        let first = if first > start_ms { first } else { first + window.slide_ms };
-        let all = (0..window.size_ms / window.slide_ms).map(|step| first + step * window.slide_ms);
-        ends.extend(all.filter(|end| (from_ms + 1..=to_ms).contains(end)));
+        // The first end after the pane's start, and after what is reported; a pane is in no window that starts after it.
+        let first = (start_ms.max(from_ms).div_euclid(window.slide_ms) + 1) * window.slide_ms;
+        let last = to_ms.min(start_ms + window.size_ms);
+        let steps = (0..=(last - first).div_euclid(window.slide_ms)).map(|step| first + step * window.slide_ms);
+        ends.extend(steps);
     }
     ends.into_iter().collect()
 }
@@ -106,7 +121,7 @@ mod tests {
         progress.advance(13, &clock);
         assert!(progress.is_closed(0, &clock) && !progress.is_closed(10, &clock));
         progress.advance(-5, &clock);
-        assert_eq!(progress, Progress { watermark_ms: Some(13), closed_to_ms: Some(10) });
+        assert_eq!(progress, Progress { watermark_ms: Some(13), closed_to_ms: Some(10), pane_ms: 10 });
         assert_eq!((clock.start_of(-1), clock.start_of(-10), clock.start_of(19)), (-10, -10, 10));
     }
 

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Window,
     reliability::{Expected, Labelled},
-    sketch::Mismatch,
 };
 
 /// Something of each task and arm.
@@ -86,17 +85,11 @@ pub struct LabelledArm {
 /// What adds up.
 pub trait Merge {
     /// Adds another part.
-    ///
-    /// # Errors
-    /// [`Mismatch`], when that was counted on another reference; what was added before it stays.
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch>;
+    fn merge(&mut self, other: &Self);
 }
 
-/// Parts of another bundle than the newest one's are left out: they are of another reference.
-const ANOTHER: Mismatch = Mismatch { ours: 0, theirs: 0 };
-
 impl Merge for PredictionPane {
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
+    fn merge(&mut self, other: &Self) {
         self.late += other.late;
         self.clamped += other.clamped;
         self.unreadable += other.unreadable;
@@ -104,38 +97,38 @@ impl Merge for PredictionPane {
             let ours = self.tasks.entry(task.clone()).or_default();
             for (arm, series) in arms {
                 match ours.get_mut(arm) {
-                    Some(known) => known.merge(series)?,
+                    Some(known) => known.merge(series),
                     None => drop(ours.insert(arm.clone(), series.clone())),
                 }
             }
         }
-        Ok(())
     }
 }
 
 impl Merge for PredictionSeries {
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
-        if self.digest != other.digest || self.expected.len() != other.expected.len() {
-            return Err(ANOTHER);
+    /// What was counted on the reference of another bundle cannot be added: it is unlike.
+    fn merge(&mut self, other: &Self) {
+        let is_like = self.digest == other.digest && self.expected.len() == other.expected.len();
+        if !is_like || self.window.merge(&other.window).is_err() {
+            self.unlike += other.counted + other.unlike;
+            return;
         }
-        self.window.merge(&other.window)?;
         self.counted += other.counted;
         self.unlike += other.unlike;
         self.expected.iter_mut().zip(&other.expected).for_each(|(ours, theirs)| ours.merge(theirs));
-        Ok(())
     }
 }
 
 impl Merge for LabelPane {
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
+    fn merge(&mut self, other: &Self) {
         self.late += other.late;
         self.unreadable += other.unreadable;
-        other.tasks.iter().try_for_each(|(task, series)| self.tasks.entry(task.clone()).or_default().merge(series))
+        other.tasks.iter().for_each(|(task, series)| self.tasks.entry(task.clone()).or_default().merge(series));
     }
 }
 
 impl Merge for LabelSeries {
-    fn merge(&mut self, other: &Self) -> Result<(), Mismatch> {
+    fn merge(&mut self, other: &Self) {
         let Self { joined, unmatched, too_old, repeated, corrected, contradicted, unknown, arms } = other;
         self.joined += joined;
         self.unmatched += unmatched;
@@ -145,15 +138,46 @@ impl Merge for LabelSeries {
         self.contradicted += contradicted;
         self.unknown += unknown;
         for (arm, theirs) in arms {
-            let Some(ours) = self.arms.get_mut(arm) else {
-                self.arms.insert(arm.clone(), theirs.clone());
-                continue;
-            };
-            if ours.digest != theirs.digest || ours.labels.len() != theirs.labels.len() {
-                return Err(ANOTHER);
+            match self.arms.get_mut(arm) {
+                Some(ours) => ours.merge(theirs),
+                None => drop(self.arms.insert(arm.clone(), theirs.clone())),
             }
-            ours.labels.iter_mut().zip(&theirs.labels).for_each(|(ours, theirs)| ours.merge(theirs));
         }
-        Ok(())
+    }
+}
+
+impl Merge for LabelledArm {
+    /// What another bundle said is left out.
+    fn merge(&mut self, other: &Self) {
+        if self.digest == other.digest && self.labels.len() == other.labels.len() {
+            self.labels.iter_mut().zip(&other.labels).for_each(|(ours, theirs)| ours.merge(theirs));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_bundle_of_one_task_takes_nothing_from_the_others() {
+        let series = |digest: &str| PredictionSeries {
+            digest: digest.to_owned(),
+            counted: 3,
+            unlike: 1,
+            window: Window { numbers: Vec::new(), categories: Vec::new() },
+            expected: Vec::new(),
+        };
+        let pane = |digest: &str| PredictionPane {
+            late: 1,
+            tasks: [("spam", digest), ("topics", "same")]
+                .map(|(task, digest)| (task.to_owned(), [("live".to_owned(), series(digest))].into()))
+                .into(),
+            ..PredictionPane::default()
+        };
+        let mut merged = pane("new");
+        merged.merge(&pane("old"));
+        let counts = |task: &str| (merged.tasks[task]["live"].counted, merged.tasks[task]["live"].unlike);
+        assert_eq!((merged.late, counts("spam"), counts("topics")), (2, (3, 5), (6, 2)));
     }
 }

@@ -47,6 +47,11 @@ impl Follower {
         self.consumer.assign(&list).map_err(failed)
     }
 
+    /// Takes what the client has to tell while it follows nothing.
+    pub fn serve(&self) {
+        client::serve(&self.consumer);
+    }
+
     /// The next record, if one is there within `wait`.
     ///
     /// # Errors
