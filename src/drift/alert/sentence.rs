@@ -100,7 +100,7 @@ fn percent(share: f64) -> String {
 fn number(value: f64) -> String {
     match value.abs() {
         size if size < 1e6 && size.fract() == 0.0 => format!("{value}"),
-        size if size >= 1e6 || size < 1e-3 => format!("{value:.2e}"),
+        size if !(1e-3..1e6).contains(&size) => format!("{value:.2e}"),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),

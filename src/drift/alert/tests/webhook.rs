@@ -89,7 +89,7 @@ fn an_alert_arrives_once_with_its_id_and_is_done_once() {
     let bench = receiver.bench();
     let alert = raised("spam");
     assert!(bench.alerts().tell(alert.clone()));
-    assert_eq!(bench.done(1), [alert.id.clone()]);
+    assert_eq!(bench.done(1), std::slice::from_ref(&alert.id));
     assert!(bench.alerts().done().is_empty());
     let calls = receiver.calls();
     assert_eq!(calls.len(), 1);
