@@ -129,7 +129,7 @@ impl Ring {
         let words = self.made.len() as u64;
         self.made[0] = words << 32 | u64::from(partition as u32);
         while self.end + words - self.oldest > self.words.len() as u64 {
-            self.oldest += self.head(self.oldest).words;
+            self.oldest += self.words[self.place(self.oldest)] >> 32;
             self.entries -= 1;
         }
         self.heads[bucket] = self.end;
