@@ -122,6 +122,7 @@ impl<'a> Scribe<'a> {
             Topic::Verdicts => (&topics.verdicts, self.verdict(out)),
             Topic::Predictions => (&topics.predictions, self.prediction(out)),
             Topic::DeadLetters => (&topics.dead_letters, b"not Avro".to_vec()),
+            Topic::DriftReports | Topic::DriftState => panic!("the stream does not write there"),
         };
         let key = if out.topic == Topic::DeadLetters { "?".to_owned() } else { out.named.0.to_string() };
         let mut record = BaseRecord::to(topic).partition(out.partition).key(&key).payload(&value);

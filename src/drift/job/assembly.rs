@@ -227,7 +227,10 @@ mod tests {
         assembly.take(&key, &state::json(&kept)).unwrap();
     }
 
-    fn advance(assembly: &mut Assembly) -> (Vec<(i64, i64)>, Vec<(Key, bool)>) {
+    /// Start and end of the windows that ended, and the keys that were written, `false` where deleted.
+    type Advanced = (Vec<(i64, i64)>, Vec<(Key, bool)>);
+
+    fn advance(assembly: &mut Assembly) -> Advanced {
         let mut outputs = Outputs::default();
         let ended = assembly.advance(1, &mut outputs).unwrap();
         assembly.forget(1, &mut outputs);

@@ -27,6 +27,9 @@ const STATE_PARTITIONS: i32 = 2;
 const CLOCK: PaneClock = PaneClock { pane_ms: 100, grace_ms: 30 };
 const HISTORY_MAX: usize = 5;
 
+/// Key and value of a record of the state.
+type Stored = (Vec<u8>, Option<Vec<u8>>);
+
 /// What Kafka has.
 #[derive(Default)]
 struct Cluster {
@@ -34,7 +37,7 @@ struct Cluster {
     input: BTreeMap<i32, Vec<i64>>,
     committed: BTreeMap<i32, i64>,
     /// By partition, in the order of their commits.
-    state: BTreeMap<i32, Vec<(Vec<u8>, Option<Vec<u8>>)>>,
+    state: BTreeMap<i32, Vec<Stored>>,
 }
 
 impl Cluster {
@@ -92,8 +95,8 @@ impl Stream for Member {
     fn poll(&mut self, chunk: &mut Chunk, records_max: usize, _: Duration) -> Result<Polled, Fault> {
         chunk.clear();
         if let Some(change) = self.change.take() {
-            change.assigned.iter().for_each(|partition| drop(self.assigned.insert(*partition)));
-            change.revoked.iter().for_each(|partition| drop(self.assigned.remove(partition)));
+            self.assigned.extend(&change.assigned);
+            self.assigned.retain(|partition| !change.revoked.contains(partition));
             return Ok(Polled::Assignment(change));
         }
         self.life = self.life.saturating_sub(1);
@@ -302,8 +305,7 @@ fn final_state(seed: u64, trouble: usize) -> BTreeMap<String, String> {
         let partitions = (first..(first + 1 + random.below(2) as i32).min(PARTITIONS)).collect();
         run_member(&cluster, random.below(1 << 40) as u64, trouble, 2 + random.below(30), partitions);
     }
-    let kept = cluster.borrow().compacted();
-    kept
+    Rc::into_inner(cluster).unwrap().into_inner().compacted()
 }
 
 #[test]
