@@ -16,8 +16,8 @@ use assize::{
     codec::{Datum, RecordReader, RecordWriter, wire},
     dedup::Identity,
     records::{
-        Action, AlarmChange, AlarmKind, AlarmState, DriftReport, DriftStatistic, DriftStatus, FeatureKind, Figure, Kind,
-        Label, LabelSource, Message, Prediction, ReasonSource, ReasonsStatus, UserFeatures, Verdict, schema,
+        Action, AlarmChange, AlarmKind, AlarmState, DriftReport, DriftStatistic, DriftStatus, FeatureKind, Figure,
+        Kind, Label, LabelSource, Message, Prediction, ReasonSource, ReasonsStatus, UserFeatures, Verdict, schema,
     },
 };
 use proptest::prelude::*;

@@ -17,7 +17,8 @@ pub fn spark(says: &str, before: &[f64], after: &[f64]) -> Markup {
     let down = |share: f64| number((HEIGHT - 1.0) - if most > 0.0 { share / most * (HEIGHT - 2.0) } else { 0.0 });
     let bottom = down(0.0);
     let steps = |shares: &[f64]| -> String {
-        let step = |(bin, &share): (usize, &f64)| format!("L{} {y}L{} {y}", across(bin), across(bin + 1), y = down(share));
+        let step =
+            |(bin, &share): (usize, &f64)| format!("L{} {y}L{} {y}", across(bin), across(bin + 1), y = down(share));
         shares.iter().enumerate().map(step).collect()
     };
     let path = |shares: &[f64], kind: &str, tone: Tone| {

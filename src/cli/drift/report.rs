@@ -137,9 +137,10 @@ impl Args {
             Schemas::try_new(&config.schemas, runtime.handle()).map_err(|error| Failure::new(Exit::Config, error))?;
         let topic = &config.topics.drift_reports;
         let mut told = Told::default();
-        let read = read_topic(&config.kafka, topic, &schemas, &self.filter(from), kept, |partition, offset, problem| {
-            told.tell(&format!("{topic}:{partition}:{offset}"), problem);
-        });
+        let read =
+            read_topic(&config.kafka, topic, &schemas, &self.filter(from), kept, |partition, offset, problem| {
+                told.tell(&format!("{topic}:{partition}:{offset}"), problem);
+            });
         read.map_err(unreadable)?;
         told.sum();
         Ok(format!("topic {topic}"))

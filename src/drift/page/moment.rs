@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::{
     drift::reference::score_name,
     records::{
-        DriftAlarm, DriftFinding, DriftReport, DriftStatus, DriftTest, FeatureKind, Figure, LabelCounts, PredictionCounts,
+        DriftAlarm, DriftFinding, DriftReport, DriftStatus, DriftTest, FeatureKind, Figure, LabelCounts,
+        PredictionCounts,
     },
 };
 

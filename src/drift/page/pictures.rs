@@ -36,7 +36,9 @@ pub(super) fn distribution(finding: &DriftFinding) -> Markup {
     );
     let note = format!("{}. {effect}", moved_to(finding));
     let picture = match (finding.distribution.is_empty(), finding.kind) {
-        (true, _) => Markup::element("p", &[("class", "note")], [Markup::text("The report has no distribution of it.")]),
+        (true, _) => {
+            Markup::element("p", &[("class", "note")], [Markup::text("The report has no distribution of it.")])
+        }
         (false, FeatureKind::Number) => number(finding),
         (false, FeatureKind::Category) => category(finding),
     };
@@ -116,7 +118,8 @@ pub(super) fn reliability(found: &Performance) -> Markup {
         chart.dot((bin.probability, bin.share), Tone::Main, &says);
     }
     let most = found.diagram.iter().map(|bin| bin.messages.unsigned_abs()).max().unwrap_or_default();
-    let mut counts = Chart::new("Messages in each bin", Axis::share(""), Axis::counts("messages", most), MESSAGES_HEIGHT);
+    let mut counts =
+        Chart::new("Messages in each bin", Axis::share(""), Axis::counts("messages", most), MESSAGES_HEIGHT);
     let bars = found.diagram.iter().map(|bin| Bar {
         x: [bin.probability - BIN_HALF, bin.probability + BIN_HALF],
         y: bin.messages as f64,

@@ -24,7 +24,9 @@ pub(super) fn says(page: &TaskPage) -> Vec<String> {
     let report = &page.report;
     if let Some(now) = page.now().filter(|now| now.window_start != report.window_start) {
         let (start, end) = (minute(now.window_start), minute(now.window_end));
-        says.push(format!("The newest window, {start} to {end}, had too few values to be judged; shown is the one before."));
+        says.push(format!(
+            "The newest window, {start} to {end}, had too few values to be judged; shown is the one before."
+        ));
     }
     let moved: Vec<_> = report.findings.iter().filter(|finding| finding.moved).collect();
     let (all, told) = (report.findings.len(), moved.iter().take(TOLD_MAX).map(|finding| moved_to(finding)));
@@ -46,7 +48,8 @@ pub(super) fn moved_to(finding: &DriftFinding) -> String {
         (FeatureKind::Category, Some(of)) => of,
         (FeatureKind::Category, None) => "(others)",
     };
-    let mut says = format!("{} {of}: {} to {}", finding.name, value(finding, finding.before), value(finding, finding.after));
+    let mut says =
+        format!("{} {of}: {} to {}", finding.name, value(finding, finding.before), value(finding, finding.after));
     if (finding.missing - finding.missing_before).abs() >= MISSING_MIN {
         says += &format!(" (missing {} to {})", percent(finding.missing_before), percent(finding.missing));
     }
