@@ -159,7 +159,10 @@ mod tests {
     #[test]
     fn times_are_round_and_days_have_their_date() {
         let day = 1_769_817_600_000;
-        assert_eq!(marks(&Axis::time("", day - 5_000_000, day + 9_000_000)), ["23:00", "01-31", "01:00", "02:00"]);
+        assert_eq!(
+            marks(&Axis::time("", day - 5_000_000, day + 14_000_000)),
+            ["23:00", "01-31", "01:00", "02:00", "03:00"]
+        );
         assert_eq!(marks(&Axis::time("", day, day)), ["01-31", "00:00:01"]);
         let year = Axis::time("", day, day + 365 * DAY_MS);
         assert!((2..=8).contains(&marks(&year).len()), "{year:?}");

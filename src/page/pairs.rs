@@ -6,7 +6,7 @@ use super::{
 const NAME_CHARS_MAX: usize = 18;
 const LEFT: f64 = 128.0;
 /// Room for the figures at the end of the longest bar.
-const RIGHT: f64 = 86.0;
+const RIGHT: f64 = 112.0;
 const ROW: f64 = 28.0;
 const BAR: f64 = 9.0;
 
@@ -71,7 +71,7 @@ mod tests {
             says: format!("all of {name}"),
         };
         let svg = pairs("", &[row("<en>", 1.0, 0.5), row("a name of more than so many letters", 0.0, 0.0)]).to_string();
-        assert!(svg.contains("width=\"226\"") && svg.contains("width=\"113\"") && svg.contains("width=\"0\""), "{svg}");
+        assert!(svg.contains("width=\"200\"") && svg.contains("width=\"100\"") && svg.contains("width=\"0\""), "{svg}");
         assert!(svg.contains(">&lt;en&gt;<") && svg.contains(">a name of more tha…<"), "{svg}");
         assert!(svg.contains("viewBox=\"0 0 440 56\""), "{svg}");
         assert!(!pairs("", &[row("x", 0.0, 0.0)]).to_string().contains("NaN"));

@@ -63,14 +63,8 @@ impl View {
                 let notes = more + &notes(fields);
                 columns([&when("decided_at"), &at, &text("user_features"), &message, &action], &notes)
             }
-            What::Labels => {
-                let (source, task, labels) = (text("source"), text("task"), list(&fields["labels"], |label| label));
-                columns([&when("labelled_at"), &at, &source, &message, &task], &labels)
-            }
-            What::DriftReports => {
-                let task = format!("{} {}", text("task"), text("arm"));
-                columns([&when("window_start"), &at, &text("window"), &task, &text("status")], &drifted(fields))
-            }
+            What::Labels => label(fields, &when("labelled_at"), &at),
+            What::DriftReports => drift_report(fields, &when("window_start"), &at),
             What::Messages | What::DeadLetters => {
                 let text_shown = match self.show_text {
                     true => shown(&fields["text"], CHARS_MAX),
@@ -160,6 +154,17 @@ fn decisions(decisions: &Value, score: impl Fn(&Value) -> String) -> String {
 fn list(items: &Value, of: impl Fn(&Value) -> &Value) -> String {
     let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().take(LISTED_MAX).map(|item| shown(of(item), ID_CHARS_MAX)).collect::<Vec<_>>().join(",")
+}
+
+fn label(fields: &Value, when: &str, at: &str) -> String {
+    let [source, message, task] = ["source", "message_id", "task"].map(|field| shown(&fields[field], ID_CHARS_MAX));
+    columns([when, at, &source, &message, &task], &list(&fields["labels"], |label| label))
+}
+
+fn drift_report(fields: &Value, when: &str, at: &str) -> String {
+    let [window, task, arm, status] =
+        ["window", "task", "arm", "status"].map(|field| shown(&fields[field], ID_CHARS_MAX));
+    columns([when, at, &window, &format!("{task} {arm}"), &status], &drifted(fields))
 }
 
 /// What has moved, and the alarms that are raised.

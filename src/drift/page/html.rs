@@ -49,7 +49,7 @@ fn head(page: &Page) -> Markup {
     let all = facts(&[
         ("Reports", page.reports.kept.to_string()),
         ("From", page.source.clone()),
-        ("Made at", minute(page.made_at)),
+        ("Made at", minute(page.made_at - page.made_at.rem_euclid(60_000))),
     ]);
     [Markup::element("h1", &[], [Markup::text("Drift")]), all].into_iter().collect()
 }
@@ -128,7 +128,7 @@ fn whole(index: usize, task: &TaskPage, open: bool) -> Markup {
     ]));
     inside.push(over_time::lanes(task));
     inside.extend(features(&report.findings));
-    inside.extend(over_time(task));
+    inside.push(over_time(task));
     inside.push(measured(task));
     inside.push(counts(task));
     fold(&format!("task-{index}"), &title(task), note, open, inside)
@@ -160,8 +160,7 @@ fn features(findings: &[DriftFinding]) -> [Markup; 2] {
     [part("What moved", inside), part("Reference and window", both)]
 }
 
-const HEADER: [&str; 10] =
-    ["", "", "both sides", "times floor", "effect", "q", "reference", "window", "missing", "outside"];
+const HEADER: [&str; 9] = ["", "", "both sides", "times floor", "effect", "q", "reference", "window", "missing"];
 
 fn row(finding: &DriftFinding) -> Vec<Markup> {
     let plain = |text: &str| Markup::text(text);
@@ -192,17 +191,15 @@ fn row(finding: &DriftFinding) -> Vec<Markup> {
         plain(&test.map_or_else(|| "-".to_owned(), |test| chance(test.q_value))),
         beneath(&words::value(finding, finding.before), Some(of.to_owned())),
         plain(&words::value(finding, finding.after)),
-        plain(&missing),
-        plain(&if finding.outside > 0.0 { percent(finding.outside) } else { "-".to_owned() }),
+        beneath(&missing, (finding.outside > 0.0).then(|| format!("outside {}", percent(finding.outside)))),
     ]
 }
 
-fn over_time(task: &TaskPage) -> Vec<Markup> {
+fn over_time(task: &TaskPage) -> Markup {
     let moments = &task.over_time;
     let title = format!("Over time, windows of {}", task.report.window);
-    let mut inside = vec![figures([over_time::largest(moments)])];
-    inside.extend(opened(over_time::labels(moments), "of"));
-    vec![part(&title, inside)]
+    let pictures = std::iter::once(over_time::largest(moments)).chain(over_time::labels(moments));
+    part(&title, opened(pictures.collect(), ""))
 }
 
 fn counts(task: &TaskPage) -> Markup {

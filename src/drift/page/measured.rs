@@ -15,23 +15,10 @@ use crate::{
 /// Pictures of labels that stand open, each kind; the others are closed at first.
 const LABELS_OPEN_MAX: usize = 4;
 /// Pictures of labels at most, each kind; the twin has all.
-const LABELS_DRAWN_MAX: usize = 32;
+pub(super) const LABELS_DRAWN_MAX: usize = 32;
 
-const HEADER: [&str; 13] = [
-    "",
-    "",
-    "messages",
-    "precision",
-    "recall",
-    "F1",
-    "accuracy",
-    "prevalence",
-    "Brier",
-    "log loss",
-    "ECE",
-    "by chance",
-    "bias",
-];
+const HEADER: [&str; 11] =
+    ["", "", "precision", "recall", "F1", "accuracy", "prevalence", "Brier", "log loss", "ECE", "bias"];
 
 /// Table, F1 over time, reliability.
 pub(super) fn measured(task: &TaskPage) -> Markup {
@@ -43,16 +30,16 @@ pub(super) fn measured(task: &TaskPage) -> Markup {
     }
     let names: Vec<_> = labels(report).collect();
     let f1 = names.iter().take(LABELS_DRAWN_MAX).map(|label| over_time::f1(label, &task.over_time));
-    inside.extend(opened(f1.collect(), "F1 of"));
+    inside.extend(opened(f1.collect(), "F1 of "));
     let diagrams = report.performance.iter().filter(|found| !found.diagram.is_empty());
     let diagrams: Vec<_> = diagrams.take(LABELS_DRAWN_MAX).map(reliability).collect();
     if !diagrams.is_empty() {
-        inside.push(part("Reliability", opened(diagrams, "reliability of")));
+        inside.push(part("Reliability", opened(diagrams, "Reliability of ")));
     }
     part("Performance", inside)
 }
 
-/// The first pictures, then the others behind a line of words.
+/// The first pictures, then the others behind a line of words that starts with `what`.
 pub(super) fn opened(mut pictures: Vec<Markup>, what: &str) -> Vec<Markup> {
     let rest = pictures.split_off(pictures.len().min(LABELS_OPEN_MAX));
     let mut opened = Vec::new();
@@ -60,7 +47,7 @@ pub(super) fn opened(mut pictures: Vec<Markup>, what: &str) -> Vec<Markup> {
         opened.push(figures(pictures));
     }
     if !rest.is_empty() {
-        opened.push(more(&format!("{what} {} more labels", rest.len()), [figures(rest)]));
+        opened.push(more(&format!("{what}{} more labels", rest.len()), [figures(rest)]));
     }
     opened
 }
@@ -98,13 +85,9 @@ fn measured_row(found: &Performance) -> Vec<Markup> {
     let Performance { messages, true_positives, true_negatives, false_negatives, .. } = *found;
     let of_all = |part: i64| (messages > 0).then(|| short(share(part, messages)));
     let plain = |text: Option<String>| Markup::text(text.as_deref().unwrap_or("-"));
-    let how = match found.calibration_moved {
-        true => badge("calibration moved", Tone::Block),
-        false => Markup::text("measured"),
-    };
+    let moved = found.calibration_moved.then(|| badge("moved", Tone::Block));
     vec![
-        how,
-        Markup::text(&messages.to_string()),
+        beneath("measured", Some(format!("{messages} messages"))),
         within(found.precision),
         within(found.recall),
         within(found.f1),
@@ -112,8 +95,7 @@ fn measured_row(found: &Performance) -> Vec<Markup> {
         plain(of_all(true_positives.saturating_add(false_negatives))),
         within(found.brier),
         within(found.log_loss),
-        within(found.ece),
-        plain(found.ece_by_chance.map(short)),
+        std::iter::once(within(found.ece)).chain(moved).collect(),
         beneath(
             &found.bias.map_or_else(|| "-".to_owned(), short),
             found.p_value.map(|p_value| format!("p {}", chance(p_value))),
@@ -122,11 +104,11 @@ fn measured_row(found: &Performance) -> Vec<Markup> {
 }
 
 fn estimated_row(found: &EstimatedPerformance) -> Vec<Markup> {
-    let plain = [Markup::text("estimate"), Markup::text(&found.messages.to_string())];
+    let how = beneath("estimate", Some(format!("{} messages", found.messages)));
     let figures = [found.precision, found.recall, found.f1, found.accuracy, found.prevalence].map(within);
     // What takes the truth is not estimated.
-    let nothing = std::iter::repeat_n(Markup::text("-"), HEADER.len() - 1 - plain.len() - figures.len());
-    let cells = plain.into_iter().chain(figures).chain(nothing);
+    let nothing = std::iter::repeat_n(Markup::text("-"), HEADER.len() - 2 - figures.len());
+    let cells = std::iter::once(how).chain(figures).chain(nothing);
     cells.map(|cell| Markup::element("span", &[("class", "estimate")], [cell])).collect()
 }
 

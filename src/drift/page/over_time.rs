@@ -2,6 +2,7 @@
 
 use super::{
     Lane, Moment, State, TaskPage,
+    measured::LABELS_DRAWN_MAX,
     words::{kind, minute, percent, short},
 };
 use crate::{
@@ -14,7 +15,7 @@ const HEIGHT: u32 = 200;
 const DOTS_MAX: usize = 60;
 const TIME: &str = "end of the window, UTC";
 
-/// The names of labels, with their two lines.
+/// A label, and how far it is from the reference.
 struct Named<'m> {
     name: &'m str,
     change: f64,
@@ -42,7 +43,7 @@ pub(super) fn lanes(task: &TaskPage) -> Markup {
 fn lane(lane: &Lane) -> page::Lane {
     let name = match lane.alarm {
         None => format!("{} windows", lane.window),
-        Some(about) => format!("{} alarm", kind(about)),
+        Some(about) => format!("{} {} alarm", lane.window, kind(about).to_lowercase()),
     };
     let stretches = lane.stretches.iter().map(|stretch| {
         let (tone, state) = look(stretch.state);
@@ -74,13 +75,12 @@ pub(super) fn largest(moments: &[Moment]) -> Markup {
     let most = moments.iter().filter_map(over).fold(1.5, f64::max);
     let y = Axis::linear("effect over its floor", 0.0, most * 1.05);
     let mut chart = Chart::new("The largest effect over its floor, over time", time(moments), y, HEIGHT);
-    chart.level(1.0, Tone::Muted, "floor");
+    across(&mut chart, moments, Some(1.0), Tone::Muted);
     line(&mut chart, moments, over, Tone::Main, |moment, times| {
         let name = moment.largest.as_ref().map_or("", |largest| largest.name.as_str());
         format!("{}: {name}, {} times its floor", minute(moment.window_end), short(times))
     });
-    let note =
-        "Of all features, scores and categories the one that is furthest from the reference; below 1 nothing matters.";
+    let note = "Of all features, scores and categories the one that is furthest from the reference; below 1, dashed, nothing matters.";
     figure("The largest effect", note, [chart.finish()])
 }
 
@@ -103,7 +103,7 @@ pub(super) fn labels(moments: &[Moment]) -> Vec<Markup> {
             pictures.push(one.name);
         }
     });
-    pictures.into_iter().map(|name| label(name, moments, newest)).collect()
+    pictures.into_iter().take(LABELS_DRAWN_MAX).map(|name| label(name, moments, newest)).collect()
 }
 
 fn said_name(label: &Option<String>) -> &str {
@@ -118,7 +118,7 @@ fn label(name: &str, moments: &[Moment], newest: &Moment) -> Markup {
     let befores = [said_before, mean_before].into_iter().flatten();
     let most =
         moments.iter().flat_map(|moment| [said(moment), mean(moment)]).flatten().chain(befores).fold(0.0, f64::max);
-    let y = Axis::percent("share, and mean score", (most * 1.15).clamp(0.01, 1.0));
+    let y = Axis::percent("share", (most * 1.15).clamp(0.01, 1.0));
     let mut chart = Chart::new(&format!("{name} over time"), time(moments), y, HEIGHT);
     let told = |what: &'static str| {
         move |moment: &Moment, share: f64| format!("{}: {what} {}", minute(moment.window_end), percent(share))
