@@ -65,7 +65,7 @@ impl Sample {
                 match output.topic {
                     Topic::Verdicts => sample.verdicts.push(verdicts.read(datum).expect("a verdict")),
                     Topic::Predictions => sample.predictions.push(predictions.read(datum).expect("a prediction")),
-                    Topic::DeadLetters => panic!("a message of the collection is a dead letter"),
+                    _ => panic!("a message of the collection has another answer than verdict and prediction"),
                 }
             }
         }
