@@ -292,6 +292,9 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         for partition in &change.revoked {
             self.assigned.remove(partition);
             self.fold.moved(*partition, None);
+            if let Some(merger) = self.merger.as_ref().filter(|_| *partition == 0) {
+                merger.lost();
+            }
         }
         self.assigned.extend(&change.assigned);
         self.health.set_assigned(true);

@@ -98,6 +98,11 @@ impl Merger {
         }
     }
 
+    /// Another process reports from now on.
+    pub(super) fn lost(&self) {
+        self.metrics.drift().forget_reports();
+    }
+
     /// Nothing in memory is true any more.
     pub(super) fn forget(&mut self) {
         self.assembly = self.empty.clone();

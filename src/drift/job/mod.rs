@@ -209,7 +209,8 @@ impl Job {
             Arc::clone(models),
             drift.labels.read_back_ms_max,
         );
-        let labels = Labels::new(drift, Arc::clone(models), self.index.clone(), past, Arc::clone(schemas));
+        let metrics = Arc::clone(&self.metrics);
+        let labels = Labels::new(drift, Arc::clone(models), self.index.clone(), past, Arc::clone(schemas), metrics);
         let fold = CountsLabels::new(labels, drift.labels.remembered_max, Arc::clone(&self.metrics));
         self.run_lane(&topics.labels, partitions, "-labels", fold, None, shutdown, health)
     }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{
     Contribution, Found, Index, Models, Past, Remembered, Ruling, Table, Wanted, count,
@@ -10,6 +10,7 @@ use crate::{
     config,
     drift::panes::{LabelPane, LabelSeries},
     fault::Fault,
+    ops::metrics::{LabelLookup, Metrics},
     stream::Chunk,
 };
 
@@ -40,16 +41,24 @@ pub struct Labels<P> {
     index: Index,
     past: P,
     schemas: Arc<Schemas>,
+    metrics: Arc<Metrics>,
     delay_ms_max: u64,
     future_ms_max: i64,
 }
 
 impl<P: Past> Labels<P> {
     /// For these models; `index` is what the lane of the predictions writes.
-    pub fn new(drift: &config::Drift, models: Arc<Models>, index: Index, past: P, schemas: Arc<Schemas>) -> Self {
+    pub fn new(
+        drift: &config::Drift,
+        models: Arc<Models>,
+        index: Index,
+        past: P,
+        schemas: Arc<Schemas>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let delay_ms_max = drift.labels.delay_seconds_max * 1_000;
         let future_ms_max = drift.future_seconds_max as i64 * 1_000;
-        Self { models, index, past, schemas, delay_ms_max, future_ms_max }
+        Self { models, index, past, schemas, metrics, delay_ms_max, future_ms_max }
     }
 
     /// Counts a chunk of labels. Everything that is looked up is looked up first, so that one reading back serves all.
@@ -93,11 +102,19 @@ impl<P: Past> Labels<P> {
                 _ => {}
             }
         }
+        let answered = |answers: &[Option<Found>]| answers.iter().flatten().count() as u64;
+        let from_index = answered(&answers);
         if !past.is_empty() {
+            let start = Instant::now();
             let wanted: Vec<_> = past.iter().map(|(_, wanted)| *wanted).collect();
             let found = self.past.find(&wanted, go_on)?;
             past.iter().zip(found).for_each(|((number, _), found)| answers[*number] = found);
+            self.metrics.drift().read_back(start.elapsed());
         }
+        let (drift, found) = (self.metrics.drift(), answered(&answers));
+        drift.label_lookups(LabelLookup::Index, from_index);
+        drift.label_lookups(LabelLookup::ReadBack, found - from_index);
+        drift.label_lookups(LabelLookup::Nowhere, wanted.len() as u64 - found);
         Ok(answers)
     }
 

@@ -23,7 +23,7 @@ fn labels(predictions: &[Predicted], indexed: &[bool]) -> Labels<Log> {
     let is_in = predictions.iter().zip(indexed).filter(|(_, is_in)| **is_in);
     index.insert(is_in.map(|(predicted, _)| predicted.spoken()));
     let past = Log { predictions: predictions.to_vec(), ..Log::default() };
-    Labels::new(&config.drift, models(), index, past, schemas)
+    Labels::new(&config.drift, models(), index, past, schemas, crate::ops::metrics::Metrics::new())
 }
 
 fn fold(predictions: &[Predicted], said: &[Label]) -> (Memory, Labels<Log>) {
