@@ -170,12 +170,14 @@ fn stretches_end_where_something_changes_or_is_missing() {
         with(1, AlarmState::Raised, AlarmChange::Raised),
         with(2, AlarmState::Raised, AlarmChange::None),
         with(9, AlarmState::Quiet, AlarmChange::Cleared),
+        with(20, AlarmState::Quiet, AlarmChange::None),
     ]);
     let lane = &page.tasks[0].lanes[1];
     let start = example().window_start;
     let hours = |at: i64| (at - start) / HOUR_MS;
     let stretches: Vec<_> = lane.stretches.iter().map(|one| (hours(one.from), hours(one.to), one.state)).collect();
-    assert_eq!(stretches, [(0, 1, State::Quiet), (1, 3, State::Raised), (9, 10, State::Quiet)]);
+    use State::{Quiet, Raised};
+    assert_eq!(stretches, [(0, 1, Quiet), (1, 3, Raised), (9, 10, Quiet), (20, 21, Quiet)]);
     let changes: Vec<_> = lane.changes.iter().map(|change| (hours(change.at), change.change)).collect();
     assert_eq!(changes, [(2, AlarmChange::Raised), (10, AlarmChange::Cleared)]);
 }
