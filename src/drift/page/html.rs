@@ -160,7 +160,8 @@ fn features(findings: &[DriftFinding]) -> [Markup; 2] {
     [part("What moved", inside), part("Reference and window", both)]
 }
 
-const HEADER: [&str; 9] = ["", "", "both sides", "times floor", "effect", "q", "reference", "window", "missing"];
+const HEADER: [&str; 9] =
+    ["", "", "both sides", "times floor", "effect", "q", "reference", "window", "missing, outside"];
 
 fn row(finding: &DriftFinding) -> Vec<Markup> {
     let plain = |text: &str| Markup::text(text);

@@ -70,7 +70,7 @@ fn explained(task: &TaskPage) -> Markup {
 
 fn rows(task: &TaskPage, label: &str) -> Vec<Vec<Markup>> {
     let report = &task.report;
-    let measured = report.performance.iter().find(|found| found.label == label);
+    let measured = report.performance.iter().find(|found| found.label == label && found.messages > 0);
     let estimated = report.estimates.iter().find(|found| found.label == label);
     let name = Markup::text(label);
     let row = |how: Vec<Markup>, name: Markup| std::iter::once(name).chain(how).collect();

@@ -101,6 +101,7 @@ fn what_needs_a_look_is_said_first() {
 fn a_later_report_of_a_window_takes_the_place_of_the_earlier() {
     let mut again = example();
     again.predictions.counted = 5_000;
+    assert_eq!(page([example(), again.clone()]).tasks[0].report, again);
     let page = page([example(), later(1), again]);
     assert_eq!((page.reports.kept, page.reports.replaced), (2, 1));
     let counted: Vec<_> = page.tasks[0].over_time.iter().map(|moment| moment.predictions.counted).collect();
@@ -169,12 +170,14 @@ fn stretches_end_where_something_changes_or_is_missing() {
         with(1, AlarmState::Raised, AlarmChange::Raised),
         with(2, AlarmState::Raised, AlarmChange::None),
         with(9, AlarmState::Quiet, AlarmChange::Cleared),
+        with(20, AlarmState::Quiet, AlarmChange::None),
     ]);
     let lane = &page.tasks[0].lanes[1];
     let start = example().window_start;
     let hours = |at: i64| (at - start) / HOUR_MS;
     let stretches: Vec<_> = lane.stretches.iter().map(|one| (hours(one.from), hours(one.to), one.state)).collect();
-    assert_eq!(stretches, [(0, 1, State::Quiet), (1, 3, State::Raised), (9, 10, State::Quiet)]);
+    use State::{Quiet, Raised};
+    assert_eq!(stretches, [(0, 1, Quiet), (1, 3, Raised), (9, 10, Quiet), (20, 21, Quiet)]);
     let changes: Vec<_> = lane.changes.iter().map(|change| (hours(change.at), change.change)).collect();
     assert_eq!(changes, [(2, AlarmChange::Raised), (10, AlarmChange::Cleared)]);
 }
@@ -187,6 +190,10 @@ fn without_labels_nothing_is_said_to_be_measured() {
     let text = drawn(&page([report]));
     assert!(text.contains("nothing is measured") && text.contains("class=\"estimate\""));
     assert!(!text.contains(">Reliability<") && !text.contains(">measured<"));
+    // As the job writes it: an entry per label, of no messages.
+    let mut report = example();
+    report.performance[0] = Performance { messages: 0, diagram: Vec::new(), ..report.performance[0].clone() };
+    assert!(!drawn(&page([report])).contains(">measured<"));
     let mut report = example();
     report.estimates.clear();
     assert!(!drawn(&page([report])).contains("class=\"estimate\""));
@@ -195,6 +202,7 @@ fn without_labels_nothing_is_said_to_be_measured() {
 #[test]
 fn an_estimate_is_marked_as_one() {
     let text = drawn(&page([example()]));
+    assert!(text.contains(">measured<"));
     // Of the example: F1 0.897 measured, 0.917 estimated.
     assert!(text.contains("<td>0.897<small>0.824..0.941</small></td>"), "measured");
     assert!(text.contains("<td><span class=\"estimate\">0.917<small>0.903..0.931</small></span></td>"), "estimated");

@@ -23,10 +23,9 @@ pub(super) fn says(page: &TaskPage) -> Vec<String> {
     let mut says: Vec<_> = alarms.collect();
     let report = &page.report;
     if let Some(now) = page.now().filter(|now| now.window_start != report.window_start) {
-        let (start, end) = (minute(now.window_start), minute(now.window_end));
-        says.push(format!(
-            "The newest window, {start} to {end}, had too few values to be judged; shown is the one before."
-        ));
+        let span = |start, end| format!("{} to {}", minute(start), minute(end));
+        let (newest, shown) = (span(now.window_start, now.window_end), span(report.window_start, report.window_end));
+        says.push(format!("The newest window, {newest}, had too few values to be judged; shown is {shown}."));
     }
     let moved: Vec<_> = report.findings.iter().filter(|finding| finding.moved).collect();
     let (all, told) = (report.findings.len(), moved.iter().take(TOLD_MAX).map(|finding| moved_to(finding)));
