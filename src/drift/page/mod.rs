@@ -6,7 +6,7 @@
 //!  drift-reports  ──┘                            └─ the newest ones, whole ─┘         └─► JSON twin
 //! ```
 //!
-//! A [`Page`] holds everything that is shown; [`html`] is a pure function of it, so that the JSON twin cannot say other
+//! A [`Page`] holds everything that is shown; [`html()`] is a pure function of it, so that the JSON twin cannot say other
 //! things than the page.
 
 mod html;
