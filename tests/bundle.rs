@@ -321,7 +321,7 @@ fn a_bad_manifest_is_refused_by_the_line_that_is_bad() {
     bad_manifest(|m| m["files"]["model.onnx"] = json!("abc"), "\"abc\" is no SHA-256");
     bad_manifest(
         |m| (0..20).for_each(|n| m["files"][format!("{n}.txt")] = json!("00".repeat(32))),
-        "names 25 files; at most 16",
+        "names 26 files; at most 16",
     );
 }
 
