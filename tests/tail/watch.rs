@@ -147,7 +147,11 @@ fn wrong_use(history: &History) {
     history.refused(&["watch", "messages", "--action", "block"], 2, "--action is for verdicts and predictions");
     history.refused(&["watch", "dead-letters", "--label", "spam"], 2, "--label is for verdicts and predictions");
     history.refused(&["watch", "verdicts", "--where", "action"], 2, "say FIELD=VALUE");
-    history.refused(&["watch", "appeals"], 2, "[possible values: verdicts, predictions, dead-letters, messages]");
+    history.refused(
+        &["watch", "appeals"],
+        2,
+        "[possible values: verdicts, predictions, dead-letters, messages, labels, drift-reports]",
+    );
     history.refused(
         &["watch", "verdicts", "--partition", "5", "--format", "ndjson"],
         2,
