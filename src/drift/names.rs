@@ -10,7 +10,7 @@ pub const CATEGORIES: [&str; 5] = ["language", "label", "action", "user_features
 pub const NONE: &str = "(none)";
 
 /// Between several labels of a message.
-const SEPARATOR: &str = "|";
+pub(super) const SEPARATOR: &str = "|";
 
 /// Name of the number that the calibrated probability of a label is.
 pub fn score_name(label: &str) -> String {

@@ -9,10 +9,10 @@ use std::{
 
 use super::{
     ended,
-    setup::{check_topics, load_tasks, lock_instance, runtime, try_models},
+    setup::{check_topics, load_tasks, lock_instance, runtime, schemas, tell_stopping, try_models},
 };
 use crate::{
-    codec::{self, Schemas},
+    codec,
     config::{self, Config},
     drift::job::{Job, LANES},
     failure::Failure,
@@ -47,15 +47,10 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
     let topics = check_topics(config, &Role::of_drift(config))?;
     let _http = HttpServer::start(config.admin.listen, access, Arc::clone(&metrics), Arc::clone(&health), handle)
         .map_err(|error| Failure::new(Exit::Unavailable, error))?;
-    let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| Failure::new(Exit::Config, error))?;
-    schemas.report_to(Arc::clone(&metrics));
-    let job = Job::try_new(config, &tasks, &topics, Arc::new(schemas), Arc::clone(&metrics), handle)?;
+    let schemas = schemas(config, &metrics, handle)?;
+    let job = Job::try_new(config, &tasks, &topics, schemas, Arc::clone(&metrics), handle)?;
     health.set_model_loaded(true);
-    let (stopping, told) = (shutdown.clone(), Arc::clone(&health));
-    handle.spawn(async move {
-        stopping.wait().await;
-        told.set_stopping();
-    });
+    tell_stopping(&shutdown, &health, handle);
     let result = job.run(&shutdown, &health, &|| {
         shutdown.request();
     });

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    codec::{self, Schemas},
+    codec,
     config::Config,
     dedup::WindowLimits,
     drift::job::Job,
@@ -35,7 +35,7 @@ use crate::{
         kafka::{KafkaStream, Restorer, Route, topics::Role},
     },
 };
-use setup::{check_topics, lock_instance};
+use setup::{check_topics, lock_instance, schemas, tell_stopping};
 
 pub use drift::run_drift;
 pub use setup::{load_tasks, runtime, shared, try_models};
@@ -67,9 +67,8 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let _http = HttpServer::start(config.admin.listen, access, Arc::clone(&metrics), Arc::clone(&health), handle)
         .map_err(|error| unavailable(error.into()))?;
 
-    let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| Failure::new(Exit::Config, error))?;
-    schemas.report_to(Arc::clone(&metrics));
-    let mut shared = shared(config, tasks, Arc::new(schemas), hasher, Arc::clone(&metrics), |names| {
+    let schemas = schemas(config, &metrics, handle)?;
+    let mut shared = shared(config, tasks, schemas, hasher, Arc::clone(&metrics), |names| {
         Ok(Arc::new(RedisStore::connect(redis(&config.features)?, names, handle.clone())?))
     })?;
     shared.dead_letter_bytes_max = topics.dead_letter_bytes_max();
@@ -81,11 +80,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         })
         .transpose()?;
     health.set_model_loaded(true);
-    let (stopping, told) = (shutdown.clone(), Arc::clone(&health));
-    handle.spawn(async move {
-        stopping.wait().await;
-        told.set_stopping();
-    });
+    tell_stopping(&shutdown, &health, handle);
 
     let result = std::thread::scope(|scope| {
         if let Some(job) = &job {

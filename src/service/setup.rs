@@ -8,7 +8,7 @@ use std::{
 };
 
 use secrecy::SecretString;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     codec::Schemas,
@@ -18,7 +18,7 @@ use crate::{
     features::store::{FeatureStore, MemoryStore, RedisConfig, SentinelConfig},
     hash::Hasher,
     model::{Bundle, isolate},
-    ops::metrics::Metrics,
+    ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
     pipeline::{Shared, Task, union},
     stream::kafka::topics::{self, Checked, Role},
 };
@@ -101,6 +101,25 @@ pub(super) fn check_topics(config: &Config, roles: &[Role]) -> Result<Checked, F
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         Failure::new(Exit::Unavailable, anyhow::anyhow!("{}", findings.join("\n")))
     })
+}
+
+/// Where schemas come from; what is asked is counted.
+///
+/// # Errors
+/// [`Failure`], when the registry's settings cannot be used.
+pub(super) fn schemas(config: &Config, metrics: &Arc<Metrics>, handle: &Handle) -> Result<Arc<Schemas>, Failure> {
+    let schemas = Schemas::try_new(&config.schemas, handle).map_err(|error| Failure::new(Exit::Config, error))?;
+    schemas.report_to(Arc::clone(metrics));
+    Ok(Arc::new(schemas))
+}
+
+/// Once a stop is asked for, the process is no longer ready.
+pub(super) fn tell_stopping(shutdown: &Shutdown, health: &Arc<Health>, handle: &Handle) {
+    let (stopping, told) = (shutdown.clone(), Arc::clone(health));
+    handle.spawn(async move {
+        stopping.wait().await;
+        told.set_stopping();
+    });
 }
 
 /// The runtime of everything that waits.

@@ -95,6 +95,11 @@ impl Alerts {
         self.outbox.done()
     }
 
+    /// Whether there is a command that retrains.
+    pub fn retrains(&self) -> bool {
+        self.retraining.is_some()
+    }
+
     /// Runs the command for an alert whose trigger is taken out already. Never waits. With [`RETRAINS_MAX`] waiting it is
     /// dropped, logged and counted: twice is worse than not at all.
     pub fn retrain(&self, alert: Alert) {

@@ -4,8 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::sentence;
-use crate::records::{
-    AlarmChange, AlarmKind, DriftAlarm, DriftFinding, DriftReport, DriftStatistic, DriftTest, FeatureKind, Performance,
+use crate::{
+    model::Digest,
+    records::{
+        AlarmChange, AlarmKind, DriftAlarm, DriftFinding, DriftReport, DriftStatistic, DriftTest, FeatureKind,
+        Performance,
+    },
 };
 
 /// Most features that an alert lists, those with the largest effects.
@@ -136,7 +140,7 @@ impl Alert {
             model: Model {
                 name: report.model.name.to_string(),
                 version: report.model.version.to_string(),
-                digest: report.model.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+                digest: Digest(report.model.digest).to_string(),
             },
             predictions: report.predictions.counted,
             features_moved: report.findings.iter().filter(|finding| finding.moved).count(),

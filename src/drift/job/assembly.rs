@@ -51,7 +51,6 @@ pub(super) struct Ended {
 }
 
 /// The panes on their way into windows.
-#[derive(Clone)]
 pub(super) struct Assembly {
     windows: Vec<WindowSize>,
     clock: PaneClock,
@@ -78,6 +77,11 @@ impl Assembly {
             stale: Vec::new(),
             reported_to_ms: None,
         }
+    }
+
+    /// Nothing is known any more.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(&self.windows, self.clock, self.closed_to_ms.keys().copied());
     }
 
     /// Takes a record of the state; those about something else are passed over.
@@ -110,7 +114,7 @@ impl Assembly {
     }
 
     /// Up to where every partition is closed; none while one of them has not begun.
-    pub(super) fn complete_to_ms(&self) -> Option<i64> {
+    fn complete_to_ms(&self) -> Option<i64> {
         self.closed_to_ms.values().copied().min().flatten()
     }
 

@@ -23,7 +23,7 @@ use super::{
     merger::Merger,
     partition::{Partition, Table},
     state::{Input, Key, Source},
-    store::Store,
+    store::{self, Store},
     time::PaneClock,
 };
 use crate::{
@@ -120,6 +120,14 @@ pub(super) struct DriftLane<'a, S, F: Fold, R> {
     outputs: Outputs,
 }
 
+/// What long work asks on its way: it shows that the lane lives, and ends when a stop is asked for.
+fn go_on<'a>(health: &'a LaneHealth, shutdown: &'a Shutdown) -> impl Fn() -> bool + use<'a> {
+    move || {
+        health.progress();
+        !shutdown.requested()
+    }
+}
+
 impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     /// A lane over `stream`; `merger` for the lane of predictions.
     #[allow(clippy::too_many_arguments, reason = "each is one thing that a lane is made of")]
@@ -208,12 +216,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     }
 
     fn count(&mut self) -> Result<(), Fault> {
-        let (shutdown, health) = (self.shutdown, &self.health);
-        let go_on = || {
-            health.progress();
-            !shutdown.requested()
-        };
-        self.fold.fold(&self.chunk, &mut self.partitions, &go_on)?;
+        self.fold.fold(&self.chunk, &mut self.partitions, &go_on(&self.health, self.shutdown))?;
         self.chunk.records().for_each(|record| self.next.advance_past(record.partition, record.offset));
         self.records += self.chunk.len() as u64;
         Ok(())
@@ -322,23 +325,13 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         if self.is_loaded {
             return Ok(());
         }
-        let (shutdown, health) = (self.shutdown, &self.health);
-        let go_on = || {
-            health.progress();
-            !shutdown.requested()
-        };
+        let go_on = go_on(&self.health, self.shutdown);
         let state_partitions = self.store.partitions();
         for &number in &self.assigned {
             let source = Source { input: F::INPUT, partition: number };
-            let mut kept = BTreeMap::new();
-            self.store.read(Key::Progress(source).partition(state_partitions), &go_on, &mut |key, value| {
-                let Some(key) = Key::parse(key).filter(|key| key.source() == Some(source)) else { return Ok(()) };
-                match value {
-                    Some(value) => drop(kept.insert(key, value.to_vec())),
-                    None => drop(kept.remove(&key)),
-                }
-                Ok(())
-            })?;
+            let of_source = |key: &Key| key.source() == Some(source);
+            let place = Key::Progress(source).partition(state_partitions);
+            let (kept, _) = store::latest(&self.store, place, &go_on, of_source)?;
             let mut partition = Partition::new(source, self.clock, self.fold.table());
             partition.restore(kept)?;
             self.partitions.insert(number, partition);

@@ -15,7 +15,7 @@ use super::{
     assembly::{Assembly, Counted, Ended},
     reporter::Reporter,
     state::{self, Key},
-    store::Store,
+    store::{self, Store},
 };
 use crate::{
     codec::RecordWriter,
@@ -32,16 +32,12 @@ const FOLLOW_RECORDS_MAX: usize = 10_000;
 
 /// Puts the windows together.
 pub(super) struct Merger {
-    /// As it is before anything is known.
-    empty: Assembly,
     assembly: Assembly,
     windows: Vec<WindowSize>,
     reporter: Reporter,
     writer: RecordWriter,
     alerts: Arc<Alerts>,
     metrics: Arc<Metrics>,
-    /// Whether there is a command that retrains.
-    retrains: bool,
     /// Alerts that found no place.
     untold: Vec<Alert>,
     /// Records of the state that are of no use any more.
@@ -76,18 +72,15 @@ impl Merger {
         reporter: Reporter,
         writer: RecordWriter,
         alerts: Arc<Alerts>,
-        retrains: bool,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            empty: assembly.clone(),
             assembly,
             windows: windows.to_vec(),
             reporter,
             writer,
             alerts,
             metrics,
-            retrains,
             untold: Vec::new(),
             done: Vec::new(),
             stale: Vec::new(),
@@ -105,7 +98,7 @@ impl Merger {
 
     /// Nothing in memory is true any more.
     pub(super) fn forget(&mut self) {
-        self.assembly = self.empty.clone();
+        self.assembly.reset();
         self.book = AlarmBook::default();
         self.is_loaded = false;
         self.untold.clear();
@@ -121,16 +114,9 @@ impl Merger {
     pub(super) fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
         let (mut kept, mut ends) = (BTreeMap::new(), Vec::new());
         for partition in 0..store.partitions() {
-            let end = store.read(partition, go_on, &mut |key, value| {
-                // What partitions remember is not needed here, and can be much.
-                let key = Key::parse(key).filter(|key| !matches!(key, Key::Entry(..)));
-                match (key, value) {
-                    (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
-                    (Some(key), None) => drop(kept.remove(&key)),
-                    (None, _) => {}
-                }
-                Ok(())
-            })?;
+            // What partitions remember is not needed here, and can be much.
+            let (found, end) = store::latest(store, partition, go_on, |key| !matches!(key, Key::Entry(..)))?;
+            kept.extend(found);
             ends.push((partition, end));
         }
         // First of all, so that it is known what is done with.
@@ -165,10 +151,10 @@ impl Merger {
         let alerts = Arc::clone(&self.alerts);
         self.untold.retain(|alert| !alerts.tell(alert.clone()));
         self.done.extend(alerts.done());
+        if !self.is_loaded {
+            return Ok(());
+        }
         for _ in 0..FOLLOW_RECORDS_MAX {
-            if !self.is_loaded {
-                return Ok(());
-            }
             let assembly = &mut self.assembly;
             let found = store.next(&mut |key, value| match (Key::parse(key), value) {
                 (Some(key), Some(value)) if key.source().is_some() => assembly.take(&key, value),
@@ -242,7 +228,7 @@ impl Merger {
 
     fn stage_alerts(&mut self, report: &DriftReport, partitions: i32, outputs: &mut Outputs) {
         // Two alarms of one report are one incident.
-        let mut starts = report.retrain && self.retrains;
+        let mut starts = report.retrain && self.alerts.retrains();
         for alert in Alert::of(report) {
             let (id, value) = (alert.id.clone(), state::json(&alert));
             state::write(outputs, partitions, &Key::Alert(id.clone()), Some(&value));

@@ -226,9 +226,8 @@ impl Job {
         let writer = self.schemas.drift_report_writer(&config.topics.drift_reports).map_err(|error| {
             Fault::caused(Action::Exit(Exit::Unavailable), "asking for the id of our schema of reports", error)
         })?;
-        let retrains = !drift.alert.retrain_command.is_empty();
         let (alerts, metrics) = (Arc::clone(&self.alerts), Arc::clone(&self.metrics));
-        Ok(Merger::new(assembly, &drift.windows, reporter, writer, alerts, retrains, metrics))
+        Ok(Merger::new(assembly, &drift.windows, reporter, writer, alerts, metrics))
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is one thing in which the two lanes differ")]
@@ -246,17 +245,10 @@ impl Job {
         let mut kafka = kafka.clone();
         kafka.group_id = drift.group_id(&kafka.group_id) + group;
         kafka.auto_offset_reset = AutoOffsetReset::Earliest;
-        let store = || KafkaStore::new(&kafka, &topics.drift_state, self.state, LOAD_MS_MAX);
-        let store = Arc::new(store()?);
-        let route = Route {
-            kafka: kafka.clone(),
-            topics: topics.clone(),
-            input: topic.to_owned(),
-            partitions,
-            tells_ends: true,
-        };
+        let store = Arc::new(KafkaStore::new(&kafka, &topics.drift_state, self.state, LOAD_MS_MAX)?);
+        let route = Route { kafka, topics: topics.clone(), input: topic.to_owned(), partitions, tells_ends: true };
         // Nothing is consumed yet: whoever started this process may start it again.
-        let stream_of = KafkaStream::connect(route, 0, Arc::clone(&store)).map_err(|fault| match fault.action {
+        let input = KafkaStream::connect(route, 0, Arc::clone(&store)).map_err(|fault| match fault.action {
             Action::Exit(_) => fault,
             _ => fault.with_action(Action::Exit(Exit::Unavailable)),
         })?;
@@ -267,7 +259,7 @@ impl Job {
             rebuilds_per_minute_max: stream.rebuilds_per_minute_max,
         };
         let metrics = Arc::clone(&self.metrics);
-        let mut lane = DriftLane::new(stream_of, fold, store, merger, self.clock, limits, shutdown, health, metrics);
+        let mut lane = DriftLane::new(input, fold, store, merger, self.clock, limits, shutdown, health, metrics);
         let result = lane.run();
         if result.is_err() {
             // Closing a consumer that was fenced can wait for ever (measured), and nothing is lost without it.

@@ -1,6 +1,7 @@
 //! Where the job reads its state back from: the topic `drift-state`.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use rdkafka::Message as _;
 
+use super::state::Key;
 use crate::{
     config::Kafka,
     fault::Fault,
@@ -42,6 +44,29 @@ pub(super) trait Store {
     /// # Errors
     /// [`Fault`].
     fn next(&self, each: Each<'_>) -> Result<bool, Fault>;
+}
+
+/// What a partition of the state comes to: the last value of each key that is `wanted`. With where [`Store::follow`] goes
+/// on.
+///
+/// # Errors
+/// [`Fault`], which may ask to come again.
+pub(super) fn latest(
+    store: &impl Store,
+    partition: i32,
+    go_on: &dyn Fn() -> bool,
+    wanted: impl Fn(&Key) -> bool,
+) -> Result<(BTreeMap<Key, Vec<u8>>, i64), Fault> {
+    let mut kept = BTreeMap::new();
+    let end = store.read(partition, go_on, &mut |key, value| {
+        match (Key::parse(key).filter(&wanted), value) {
+            (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
+            (Some(key), None) => drop(kept.remove(&key)),
+            (None, _) => {}
+        }
+        Ok(())
+    })?;
+    Ok((kept, end))
 }
 
 /// The state in Kafka.

@@ -6,8 +6,9 @@ use super::{ARM_BYTES_MAX, ARMS_MAX, ObserverError};
 use crate::{
     drift::{
         Window,
+        names::{CATEGORIES, NONE, SEPARATOR, UNKNOWN_TERM_RATIO, category_of, score_name},
         panes::{PredictionPane, PredictionSeries},
-        reference::{BundleReference, CATEGORIES, UNKNOWN_TERM_RATIO, score_name},
+        reference::BundleReference,
         reliability::Expected,
         sketch::{Edges, Reference},
     },
@@ -15,11 +16,6 @@ use crate::{
     model::Digest,
     records::{PredictionView, TaskView},
 };
-
-/// Category of messages without any name: as `assize drift check` has it.
-const NONE: &str = "(none)";
-/// Between several names of one message.
-const AND: &str = "|";
 
 /// A task that is configured.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +145,7 @@ impl Watched {
             match (names.next(), names.next()) {
                 (None, _) => degraded.add(NONE),
                 (Some(name), None) => degraded.add(name),
-                _ => degraded.add(&set(view.degraded().collect())),
+                _ => degraded.add(&category_of(view.degraded())),
             }
         }
     }
@@ -181,16 +177,11 @@ impl Scratch {
             (Some(first), Some(second)) => {
                 joined.clear();
                 joined.push_str(first);
-                iter::once(second).chain(names).for_each(|name| joined.extend([AND, name]));
+                iter::once(second).chain(names).for_each(|name| joined.extend([SEPARATOR, name]));
                 joined
             }
         }
     }
-}
-
-fn set(mut names: Vec<&str>) -> String {
-    names.sort_unstable();
-    names.join(AND)
 }
 
 /// The features of a reference; none when its other numbers and its categories are not those of a model with these labels.
