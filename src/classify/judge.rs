@@ -88,8 +88,12 @@ impl Judge {
         for Case { heard, user, .. } in cases {
             self.user.clear();
             self.user.extend(self.places.iter().map(|&place| user[place]));
-            let text = text::extract(&heard.text, &mut self.text);
-            bundle.transformer().contract().raw(&text, &self.user, &mut self.raw);
+            let contract = bundle.transformer().contract();
+            let text = match contract.uses_text_features() {
+                true => text::extract(&heard.text, &mut self.text),
+                false => Default::default(),
+            };
+            contract.raw(&text, &self.user, &mut self.raw);
             self.features.extend_from_slice(&self.raw);
             self.terms.push(bundle.transformer().push(&self.raw, &heard.text, &mut self.scratch, &mut self.rows));
         }

@@ -28,6 +28,7 @@ pub struct Logged<'a> {
     features: &'a [Option<f64>],
     feature_contract: &'a str,
     unknown_term_ratio: Option<f64>,
+    text_chars: usize,
     tasks: [Task<'a>; 1],
 }
 
@@ -69,6 +70,7 @@ impl<'a> Logged<'a> {
             features: judgement.features,
             feature_contract: &manifest.contract.id,
             unknown_term_ratio: judgement.unknown_term_ratio,
+            text_chars: case.heard.text.chars().count(),
             tasks: [task],
         }
     }

@@ -234,6 +234,7 @@ mod tests {
             features: vec![None, Some(8.0)],
             feature_contract: "c".into(),
             unknown_term_ratio: None,
+            text_chars: None,
             tasks: vec![TaskPrediction {
                 task: "t".into(),
                 labels: vec!["l".into()],
@@ -241,6 +242,7 @@ mod tests {
                 calibrated: vec![0.5],
                 model: ModelRef { name: "n".into(), version: "1".into(), digest: [3; 32], arm: "live".into() },
                 shadow: false,
+                unknown_term_ratio: None,
             }],
         };
         let mut value = Vec::new();

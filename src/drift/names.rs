@@ -3,6 +3,9 @@
 /// Name of the share of the text's terms that the vocabulary lacks.
 pub const UNKNOWN_TERM_RATIO: &str = "unknown_term_ratio";
 
+/// Name of the length of the text, code points.
+pub const TEXT_CHARS: &str = "text_chars";
+
 /// Categories of every task, in their order.
 pub const CATEGORIES: [&str; 5] = ["language", "label", "action", "user_features", "degraded"];
 
@@ -17,13 +20,14 @@ pub fn score_name(label: &str) -> String {
     format!("score {label}")
 }
 
-/// Names of all numbers of a task, in their order: features, [`UNKNOWN_TERM_RATIO`], the score of each label.
+/// Names of all numbers of a task, in their order: features, [`UNKNOWN_TERM_RATIO`], [`TEXT_CHARS`], the score of each label.
 pub fn number_names<'a>(
     features: impl IntoIterator<Item = &'a str>,
     labels: impl IntoIterator<Item = &'a str>,
 ) -> Vec<String> {
     let features = features.into_iter().map(str::to_owned);
-    features.chain([UNKNOWN_TERM_RATIO.to_owned()]).chain(labels.into_iter().map(score_name)).collect()
+    let of_text = [UNKNOWN_TERM_RATIO, TEXT_CHARS].map(str::to_owned);
+    features.chain(of_text).chain(labels.into_iter().map(score_name)).collect()
 }
 
 /// The one category that several labels, or several degraded parts, of a message are: rows stay independent.
@@ -46,6 +50,9 @@ mod tests {
 
     #[test]
     fn numbers_stand_in_the_order_of_the_docstring() {
-        assert_eq!(number_names(["age", "words"], ["ham"]), ["age", "words", "unknown_term_ratio", "score ham"]);
+        assert_eq!(
+            number_names(["age", "words"], ["ham"]),
+            ["age", "words", "unknown_term_ratio", "text_chars", "score ham"]
+        );
     }
 }

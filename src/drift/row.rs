@@ -23,7 +23,9 @@ pub(super) struct Line {
     user_features: Option<String>,
     features: Option<Vec<Option<f64>>>,
     feature_contract: Option<String>,
+    /// Of the first task, as writers before it stood with each task have it.
     unknown_term_ratio: Option<f64>,
+    text_chars: Option<u32>,
     tasks: Option<Vec<Task>>,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct Task {
     /// One per label of the model.
     pub(super) calibrated: Vec<Option<f64>>,
     pub(super) model: Model,
+    #[serde(default)]
+    unknown_term_ratio: Option<f64>,
 }
 
 /// Which model that was.
@@ -61,7 +65,7 @@ pub(super) struct Row {
     user_features: Option<String>,
     pub(super) features: Vec<Option<f64>>,
     pub(super) contract: String,
-    unknown_term_ratio: Option<f64>,
+    text_chars: Option<f64>,
     pub(super) tasks: Vec<Task>,
 }
 
@@ -79,6 +83,9 @@ impl Row {
         if let Some(value) = line.value.take() {
             line = *value;
         }
+        if let Some(first) = line.tasks.as_mut().and_then(|tasks| tasks.first_mut()) {
+            first.unknown_term_ratio = first.unknown_term_ratio.or(line.unknown_term_ratio);
+        }
         let missing = |field: &str| format!("no field {field:?}: is this a prediction?");
         let row = Self {
             language: line.language.ok_or_else(|| missing("language"))?,
@@ -87,7 +94,7 @@ impl Row {
             user_features: line.user_features,
             features: line.features.ok_or_else(|| missing("features"))?,
             contract: line.feature_contract.ok_or_else(|| missing("feature_contract"))?,
-            unknown_term_ratio: line.unknown_term_ratio,
+            text_chars: line.text_chars.map(f64::from),
             tasks: line.tasks.ok_or_else(|| missing("tasks"))?,
         };
         let features_max = crate::features::contract::FEATURES_MAX;
@@ -118,7 +125,7 @@ impl Row {
             && task.model.name == shape.model
     }
 
-    /// Features, unknown-term ratio, scores.
+    /// Features, unknown-term ratio, length of the text, scores.
     pub(super) fn numbers<'a>(&'a self, task: &'a Task) -> impl Iterator<Item = Option<f64>> + 'a {
         self.numbers_of(task, self.features.iter().copied())
     }
@@ -129,7 +136,7 @@ impl Row {
         task: &'a Task,
         features: impl Iterator<Item = Option<f64>> + 'a,
     ) -> impl Iterator<Item = Option<f64>> + 'a {
-        features.chain([self.unknown_term_ratio]).chain(task.calibrated.iter().copied())
+        features.chain([task.unknown_term_ratio, self.text_chars]).chain(task.calibrated.iter().copied())
     }
 
     /// As [`CATEGORIES`] names them; none where it is not known.

@@ -157,6 +157,11 @@ impl Contract {
         !self.user_names.is_empty()
     }
 
+    /// Whether any feature is computed from the text.
+    pub fn uses_text_features(&self) -> bool {
+        self.user_names.len() < self.features.len()
+    }
+
     /// The first 12 hex digits of SHA-256 over one line `name TAB origin TAB unit LF` per feature. Defaults, clipping
     /// and scaling are the model's own affair and not in it.
     pub fn id(&self) -> String {
@@ -239,7 +244,7 @@ mod tests {
         let contract = Contract::default();
         assert_eq!(contract.features().len(), 9);
         assert_eq!(contract.user_names(), ["account_age_days", "follower_count", "messages_sent_7d"]);
-        assert!(contract.uses_user_features());
+        assert!(contract.uses_user_features() && contract.uses_text_features());
     }
 
     #[test]
@@ -261,6 +266,7 @@ mod tests {
     fn a_contract_may_have_no_features() {
         let contract = Contract::try_new(Vec::new()).unwrap();
         assert!(!contract.uses_user_features());
+        assert!(!Contract::try_new(vec![Feature::user("age", "days")]).unwrap().uses_text_features());
         // printf '' | sha256sum
         assert_eq!(contract.id(), "e3b0c44298fc");
         let mut raw = vec![Some(1.0)];

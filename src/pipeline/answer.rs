@@ -24,7 +24,6 @@ pub(super) struct Findings<'a> {
     pub user_features: UserFeatures,
     pub user_features_age_ms: Option<i64>,
     pub features: &'a [Option<f64>],
-    pub unknown_term_ratio: Option<f64>,
     pub decided_at_ms: i64,
 }
 
@@ -91,7 +90,7 @@ impl AnswerWriter {
     fn prediction<'a>(
         &'a self,
         findings: &Findings<'a>,
-        judged: impl Iterator<Item = Judged<'a>>,
+        judged: impl Iterator<Item = Judged<'a>> + Clone,
         action: Action,
         degraded: Vec<Cow<'a, str>>,
     ) -> Prediction<'a> {
@@ -114,7 +113,8 @@ impl AnswerWriter {
             user_features_age_ms: findings.user_features_age_ms,
             features: findings.features.to_vec(),
             feature_contract: Cow::Borrowed(&self.contract),
-            unknown_term_ratio: findings.unknown_term_ratio,
+            unknown_term_ratio: judged.clone().next().and_then(|first| first.unknown_term_ratio),
+            text_chars: i32::try_from(heard.text.chars().count()).ok(),
             tasks: judged.map(task_prediction).collect(),
         }
     }
@@ -126,7 +126,7 @@ fn decision(judged: Judged<'_>) -> Decision<'_> {
 }
 
 fn task_prediction(judged: Judged<'_>) -> TaskPrediction<'_> {
-    let Judged { task, policy, outcome, raw, probabilities, model } = judged;
+    let Judged { task, policy, outcome, raw, probabilities, unknown_term_ratio, model } = judged;
     let numbers = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
     let chosen = policy.chosen(outcome, probabilities);
     TaskPrediction {
@@ -136,6 +136,7 @@ fn task_prediction(judged: Judged<'_>) -> TaskPrediction<'_> {
         calibrated: numbers(probabilities),
         model,
         shadow: false,
+        unknown_term_ratio,
     }
 }
 

@@ -134,6 +134,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) raw: &'a [f32],
     /// One per label.
     pub(crate) probabilities: &'a [f32],
+    /// Share of the text's terms that the vocabulary lacks.
+    pub(crate) unknown_term_ratio: Option<f64>,
     pub(crate) model: ModelRef<'a>,
 }
 
@@ -289,7 +291,10 @@ impl Pipeline {
         self.users.look_up(cases.iter().map(|case| case.heard.user_id), &*self.shared.store, &self.metrics);
         self.raw.clear();
         for (index, case) in cases.iter().enumerate() {
-            let text = text::extract(&case.heard.text, &mut self.text);
+            let text = match self.shared.contract.uses_text_features() {
+                true => text::extract(&case.heard.text, &mut self.text),
+                false => Default::default(),
+            };
             self.shared.contract.raw(&text, self.users.values(index), &mut self.raw_row);
             self.raw.extend_from_slice(&self.raw_row);
         }
@@ -321,7 +326,6 @@ impl Pipeline {
                 user_features: self.users.origin(index),
                 user_features_age_ms: self.users.age_ms(index),
                 features: &self.raw[index * width..(index + 1) * width],
-                unknown_term_ratio: self.tasks.first().and_then(|task| task.unknown_term_ratio(index)),
                 decided_at_ms,
             };
             let judged = self.tasks.iter().map(|task| task.judged(index));

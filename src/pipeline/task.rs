@@ -109,13 +109,9 @@ impl TaskLane {
             outcome: self.model.outcomes()[case],
             raw: self.model.raw(case),
             probabilities: self.model.probabilities(case),
+            unknown_term_ratio: self.terms[case].unknown_ratio(),
             model: bundle.reference(ARM),
         }
-    }
-
-    /// Share of the case's terms that the vocabulary lacks.
-    pub(super) fn unknown_term_ratio(&self, case: usize) -> Option<f64> {
-        self.terms[case].unknown_ratio()
     }
 
     /// Counts what was decided.

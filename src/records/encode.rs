@@ -20,10 +20,10 @@ record!(Reason<'_>: source, code, text, contribution);
 record!(
     Prediction<'_>: message_id, idempotency_key, revision, user_hash, text_hash, hash_key_id, source_partition,
     source_offset, created_at, decided_at, language, action, degraded, user_features, user_features_age_ms, features,
-    feature_contract, unknown_term_ratio, tasks
+    feature_contract, unknown_term_ratio, text_chars, tasks
 );
 record!(Label: message_id, task, labels, source, labelled_at, source_partition, source_offset, decided_at);
-record!(TaskPrediction<'_>: task, labels, raw, calibrated, model, shadow);
+record!(TaskPrediction<'_>: task, labels, raw, calibrated, model, shadow, unknown_term_ratio);
 record!(
     DriftReport: window, window_start, window_end, task, arm, model, status, predictions, findings, performance, estimates,
     labels, alarms, retrain

@@ -47,9 +47,12 @@ pub struct Prediction<'a> {
     pub features: Vec<Option<f64>>,
     /// Id of the ordered list of names and units.
     pub feature_contract: Cow<'a, str>,
-    /// Share of the text's terms that the vocabulary lacks, 0..=1.
+    /// Share of the text's terms that the vocabulary of the first task lacks, 0..=1.
     #[serde(default)]
     pub unknown_term_ratio: Option<f64>,
+    /// Length of the sanitized text as it was judged, code points.
+    #[serde(default)]
+    pub text_chars: Option<i32>,
     /// One entry per task.
     pub tasks: Vec<TaskPrediction<'a>>,
 }
@@ -70,6 +73,9 @@ pub struct TaskPrediction<'a> {
     /// True: judged beside, no part in the verdict.
     #[serde(default)]
     pub shadow: bool,
+    /// Share of the text's terms that the vocabulary of this task lacks, 0..=1.
+    #[serde(default)]
+    pub unknown_term_ratio: Option<f64>,
 }
 
 /// Where the user features of a message came from.

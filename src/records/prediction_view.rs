@@ -33,8 +33,10 @@ pub struct PredictionView<'a> {
     pub user_features: UserFeatures,
     /// Id of the ordered list of the features.
     pub feature_contract: &'a str,
-    /// Share of the text's terms that the vocabulary of the first task lacks, 0..=1.
-    pub unknown_term_ratio: Option<f64>,
+    /// Length of the sanitized text as it was judged, code points.
+    pub text_chars: Option<i32>,
+    /// Of the first task, as writers before it stood with each task have it.
+    unknown_term_ratio: Option<f64>,
     degraded: Array<'a, &'a str>,
     features: Array<'a, Option<f64>>,
     tasks: Array<'a, TaskView<'a>>,
@@ -51,6 +53,8 @@ pub struct TaskView<'a> {
     pub arm: &'a str,
     /// True: judged beside, no part in the verdict.
     pub shadow: bool,
+    /// Share of the text's terms that the vocabulary of this task lacks, 0..=1.
+    pub unknown_term_ratio: Option<f64>,
     labels: Array<'a, &'a str>,
     calibrated: Array<'a, f64>,
 }
@@ -90,7 +94,11 @@ impl<'a> PredictionView<'a> {
 
     /// One entry per task.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'a>> + use<'a> {
-        self.tasks
+        let mut of_first = self.unknown_term_ratio;
+        self.tasks.map(move |task| {
+            let of_first = of_first.take();
+            TaskView { unknown_term_ratio: task.unknown_term_ratio.or(of_first), ..task }
+        })
     }
 }
 
@@ -117,6 +125,7 @@ impl<'a> From<TaskView<'a>> for TaskPrediction<'a> {
             calibrated: view.calibrated().collect(),
             model,
             shadow: view.shadow,
+            unknown_term_ratio: view.unknown_term_ratio,
         }
     }
 }
@@ -132,7 +141,7 @@ impl<'a> Piece<'a> for PredictionView<'a> {
         let (language, action, degraded) = (Piece::read(datum)?, Piece::read(datum)?, Piece::read(datum)?);
         let (user_features, _age_ms) = (Piece::read(datum)?, Option::<i64>::read(datum)?);
         let (features, feature_contract) = (Piece::read(datum)?, Piece::read(datum)?);
-        let (unknown_term_ratio, tasks) = (Piece::read(datum)?, Piece::read(datum)?);
+        let (unknown_term_ratio, text_chars, tasks) = (Piece::read(datum)?, Piece::read(datum)?, Piece::read(datum)?);
         Some(Self {
             message_id,
             source_partition,
@@ -143,6 +152,7 @@ impl<'a> Piece<'a> for PredictionView<'a> {
             action,
             user_features,
             feature_contract,
+            text_chars,
             unknown_term_ratio,
             degraded,
             features,
@@ -157,7 +167,8 @@ impl<'a> Piece<'a> for TaskView<'a> {
         let (_raw, calibrated) = (Array::<f64>::read(datum)?, Piece::read(datum)?);
         let (_name, _version) = (<&str>::read(datum)?, <&str>::read(datum)?);
         let (digest, arm, shadow) = (Piece::read(datum)?, Piece::read(datum)?, Piece::read(datum)?);
-        Some(Self { task, digest, arm, shadow, labels, calibrated })
+        let unknown_term_ratio = Piece::read(datum)?;
+        Some(Self { task, digest, arm, shadow, unknown_term_ratio, labels, calibrated })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What the job's threads, and those of its clients, give way by: verdicts come first.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 /// Runs the drift job until SIGTERM or SIGINT.
 ///

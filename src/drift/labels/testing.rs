@@ -66,6 +66,7 @@ pub(super) fn said(
         calibrated: calibrated.to_vec(),
         model: ModelRef { name: "n".into(), version: "1".into(), digest: [digest; 32], arm: arm.into() },
         shadow: arm != "live",
+        unknown_term_ratio: None,
     }
 }
 

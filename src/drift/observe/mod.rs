@@ -58,13 +58,12 @@ pub struct Observer {
 
 impl Observer {
     /// An observer of these tasks, in the order of the stream; `union` is what they together read
-    /// ([`crate::pipeline::union`]). The ratio of unknown terms in a prediction is that of the first task, and counted
-    /// for that one only.
+    /// ([`crate::pipeline::union`]).
     ///
     /// # Errors
     /// [`ObserverError`], when a reference does not go with its task.
     pub fn try_new(tasks: &[ObservedTask<'_>], union: &Contract) -> Result<Self, ObserverError> {
-        let watched = tasks.iter().enumerate().map(|(place, task)| Watched::try_new(task, union, place == 0));
+        let watched = tasks.iter().map(|task| Watched::try_new(task, union));
         Ok(Self {
             contract: union.id(),
             width: union.features().len(),
@@ -85,7 +84,7 @@ impl Observer {
             let Some(task) = tasks.iter().find(|task| task.name() == entry.task) else { continue };
             let Some((series, is_own)) = task.series(entry.arm, pane) else { continue };
             if is_ours && is_own && task.is_of(series, entry.digest) && scratch.hear(task, &entry) {
-                task.count(view, scratch, series);
+                task.count(view, &entry, scratch, series);
             } else {
                 series.unlike += 1;
             }

@@ -6,7 +6,7 @@ use super::{ARM_BYTES_MAX, ARMS_MAX, ObserverError};
 use crate::{
     drift::{
         Window,
-        names::{CATEGORIES, NONE, SEPARATOR, UNKNOWN_TERM_RATIO, category_of, score_name},
+        names::{CATEGORIES, NONE, SEPARATOR, category_of, number_names},
         panes::{PredictionPane, PredictionSeries},
         reference::BundleReference,
         reliability::Expected,
@@ -40,8 +40,6 @@ pub(super) struct Watched {
     edges: Vec<Edges>,
     /// Per feature of the reference, its place in the predictions.
     columns: Vec<usize>,
-    /// Whether the ratio of unknown terms in the predictions is that of this task.
-    has_ratio: bool,
     labels: Vec<String>,
     places: HashMap<String, usize, FxBuildHasher>,
     /// Places of the labels in the order of the alphabet.
@@ -60,7 +58,7 @@ pub(super) struct Scratch {
 }
 
 impl Watched {
-    pub(super) fn try_new(task: &ObservedTask<'_>, union: &Contract, has_ratio: bool) -> Result<Self, ObserverError> {
+    pub(super) fn try_new(task: &ObservedTask<'_>, union: &Contract) -> Result<Self, ObserverError> {
         let &ObservedTask { name, digest, labels, reference } = task;
         let own = features(reference, labels).ok_or_else(|| ObserverError::Reference(name.to_owned()))?;
         let place = |feature: &str| union.features().iter().position(|known| known.name == feature);
@@ -81,7 +79,6 @@ impl Watched {
             },
             edges: reference.baseline.numbers.iter().map(|(_, number)| number.edges().clone()).collect(),
             columns: columns.collect::<Result<_, _>>()?,
-            has_ratio,
             labels: labels.to_vec(),
             places: labels.iter().cloned().zip(0..).collect(),
             alphabet,
@@ -124,15 +121,21 @@ impl Watched {
     }
 
     /// Counts what the scratch has [heard](Scratch::hear) in a series that [is of](Self::is_of) this bundle.
-    pub(super) fn count(&self, view: &PredictionView<'_>, scratch: &mut Scratch, series: &mut PredictionSeries) {
+    pub(super) fn count(
+        &self,
+        view: &PredictionView<'_>,
+        entry: &TaskView<'_>,
+        scratch: &mut Scratch,
+        series: &mut PredictionSeries,
+    ) {
         series.counted += 1;
         let features = self.columns.iter().map(|&column| scratch.features[column]);
         let (of_features, others) = series.window.numbers.split_at_mut(self.columns.len());
         let (edges, others_edges) = self.edges.split_at(self.columns.len());
         of_features.iter_mut().zip(edges).zip(features).for_each(|((counts, edges), value)| counts.add(edges, value));
-        let scores = scratch.probabilities.iter().copied().map(Some);
-        let others = others.iter_mut().zip(others_edges).zip(iter::once(view.unknown_term_ratio).chain(scores));
-        others.skip(usize::from(!self.has_ratio)).for_each(|((counts, edges), value)| counts.add(edges, value));
+        let of_text = [entry.unknown_term_ratio, view.text_chars.map(f64::from)];
+        let values = of_text.into_iter().chain(scratch.probabilities.iter().copied().map(Some));
+        others.iter_mut().zip(others_edges).zip(values).for_each(|((counts, edges), value)| counts.add(edges, value));
         let said = scratch.probabilities.iter().zip(&scratch.said);
         series.expected.iter_mut().zip(said).for_each(|(expected, (&p, &said))| expected.add(p, said));
         let label = scratch.label(self);
@@ -187,10 +190,9 @@ impl Scratch {
 /// The features of a reference; none when its other numbers and its categories are not those of a model with these labels.
 fn features<'r>(reference: &'r BundleReference, labels: &[String]) -> Option<&'r [(String, Reference)]> {
     let baseline = &reference.baseline;
-    let count = baseline.numbers.len().checked_sub(1 + labels.len())?;
+    let expected = number_names([], labels.iter().map(String::as_str));
+    let count = baseline.numbers.len().checked_sub(expected.len())?;
     let (features, others) = baseline.numbers.split_at(count);
-    let others = others.iter().map(|(name, _)| name.as_str());
-    let expected = iter::once(UNKNOWN_TERM_RATIO.to_owned()).chain(labels.iter().map(|label| score_name(label)));
     let categories = baseline.categories.iter().map(|(name, _)| name.as_str());
-    (others.eq(expected) && categories.eq(CATEGORIES)).then_some(features)
+    (others.iter().map(|(name, _)| name).eq(&expected) && categories.eq(CATEGORIES)).then_some(features)
 }

@@ -29,7 +29,7 @@ fn prediction(index: u32, logged: &Contract) -> Value {
     };
     json!({
         "language": "en", "action": "ALLOW", "degraded": [], "user_features": "FRESH",
-        "features": values.collect::<Vec<_>>(), "feature_contract": logged.id(), "unknown_term_ratio": null,
+        "features": values.collect::<Vec<_>>(), "feature_contract": logged.id(), "unknown_term_ratio": null, "text_chars": index % 4,
         "tasks": [task("other", "n", &[], &[0.5, 0.25, 0.25]), task("spam", "m", &["spam", "ham"], &[0.25, 0.75])],
     })
 }
@@ -60,10 +60,11 @@ fn reference() -> BundleReference {
 fn what_is_built_is_what_the_docstring_says() {
     let reference = reference();
     let names: Vec<_> = reference.baseline.numbers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["age", "unknown_term_ratio", "score ham", "score spam"]);
-    let [age, ratio, _, spam] = &reference.baseline.numbers[..] else { panic!("four numbers") };
+    assert_eq!(names, ["age", "unknown_term_ratio", "text_chars", "score ham", "score spam"]);
+    let [age, ratio, chars, _, spam] = &reference.baseline.numbers[..] else { panic!("five numbers") };
     assert_eq!(age.1.edges().at(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
     assert_eq!(age.1.counts().slots()[1], 50);
+    assert_eq!(chars.1.edges().at(), [0.0, 1.0, 2.0, 3.0]);
     assert_eq!((ratio.1.counts().missing(), spam.1.edges().at()), (500, &[0.75][..]));
     let categories = reference.baseline.categories.iter();
     let categories: Vec<_> =

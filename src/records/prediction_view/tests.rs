@@ -11,21 +11,22 @@ use crate::{
 fn tasks() -> impl Strategy<Value = TaskPrediction<'static>> {
     let numbers = || prop::collection::vec(any::<f64>(), 0..4);
     let labels = prop::collection::vec("[a-c]{0,3}", 0..3);
-    let parts = (".{0,9}", labels, numbers(), numbers(), any::<[u8; 32]>(), "[a-z]{0,6}", any::<bool>());
-    parts.prop_map(|(task, labels, raw, calibrated, digest, arm, shadow)| TaskPrediction {
+    let parts = (".{0,9}", labels, numbers(), numbers(), any::<[u8; 32]>(), "[a-z]{0,6}", any::<(bool, Option<f64>)>());
+    parts.prop_map(|(task, labels, raw, calibrated, digest, arm, (shadow, unknown_term_ratio))| TaskPrediction {
         task: task.into(),
         labels: labels.into_iter().map(Into::into).collect(),
         raw,
         calibrated,
         model: ModelRef { name: "n".into(), version: "1".into(), digest, arm: arm.into() },
         shadow,
+        unknown_term_ratio,
     })
 }
 
 fn predictions() -> impl Strategy<Value = Prediction<'static>> {
     use UserFeatures::{Cached, Default, Fresh, Stale, Unknown, Unused};
     let names = (".{0,20}", prop::option::of(".{0,9}"), ".{0,3}", prop::collection::vec("[a-z:]{0,9}", 0..3));
-    let numbers = any::<(i32, i64, i64, i64, Option<i64>, Option<f64>)>();
+    let numbers = any::<(i32, i64, i64, i64, Option<i64>, Option<f64>, Option<i32>)>();
     let symbols = (
         prop::sample::select(vec![Action::Allow, Action::Review, Action::Block]),
         prop::sample::select(vec![Fresh, Cached, Stale, Default, Unknown, Unused]),
@@ -51,6 +52,7 @@ fn predictions() -> impl Strategy<Value = Prediction<'static>> {
         features,
         feature_contract: "c".into(),
         unknown_term_ratio: numbers.5,
+        text_chars: numbers.6,
         tasks,
     })
 }
@@ -60,34 +62,29 @@ fn told(view: &PredictionView<'_>) -> String {
     let tasks: Vec<_> = (view.tasks())
         .map(|task| {
             let (labels, calibrated): (Vec<_>, Vec<_>) = (task.labels().collect(), task.calibrated().collect());
-            (task.task, labels, calibrated, task.digest, task.arm, task.shadow)
+            (task.task, labels, calibrated, task.digest, task.arm, task.shadow, task.unknown_term_ratio)
         })
         .collect();
     let (degraded, features): (Vec<_>, Vec<_>) = (view.degraded().collect(), view.features().collect());
     let PredictionView { message_id, source_partition, source_offset, created_at, decided_at, .. } = view;
-    let PredictionView { language, action, user_features, feature_contract, unknown_term_ratio, .. } = view;
+    let PredictionView { language, action, user_features, feature_contract, text_chars, .. } = view;
     let place = (message_id, source_partition, source_offset, created_at, decided_at);
-    format!(
-        "{:?}",
-        (place, language, action, degraded, user_features, features, feature_contract, unknown_term_ratio, tasks)
-    )
+    format!("{:?}", (place, language, action, degraded, user_features, features, feature_contract, text_chars, tasks))
 }
 
 fn told_of(record: &Prediction<'_>) -> String {
-    let tasks: Vec<_> = (record.tasks.iter())
-        .map(|task| {
-            let TaskPrediction { task, labels, calibrated, model, shadow, .. } = task;
-            (task, labels, calibrated, model.digest, &model.arm, shadow)
+    let tasks: Vec<_> = (record.tasks.iter().enumerate())
+        .map(|(place, task)| {
+            let of_first = record.unknown_term_ratio.filter(|_| place == 0);
+            let TaskPrediction { task, labels, calibrated, model, shadow, unknown_term_ratio, .. } = task;
+            (task, labels, calibrated, model.digest, &model.arm, shadow, unknown_term_ratio.or(of_first))
         })
         .collect();
     let Prediction { message_id, source_partition, source_offset, created_at, decided_at, .. } = record;
     let Prediction { language, action, degraded, user_features, features, .. } = record;
-    let Prediction { feature_contract, unknown_term_ratio, .. } = record;
+    let Prediction { feature_contract, text_chars, .. } = record;
     let place = (message_id, source_partition, source_offset, created_at, decided_at);
-    format!(
-        "{:?}",
-        (place, language, action, degraded, user_features, features, feature_contract, unknown_term_ratio, tasks)
-    )
+    format!("{:?}", (place, language, action, degraded, user_features, features, feature_contract, text_chars, tasks))
 }
 
 proptest! {
@@ -166,7 +163,7 @@ proptest! {
             |schema| schema["fields"].as_array_mut().unwrap().retain(|field| field.get("default").is_none()),
             &prediction,
         );
-        let old = Prediction { degraded: vec![], unknown_term_ratio: None, ..prediction };
+        let old = Prediction { degraded: vec![], unknown_term_ratio: None, text_chars: None, ..prediction };
         let found = reader.read_prediction(&datum, &mut resolved).map(|view| told(&view));
         prop_assert_eq!(found, Ok(told_of(&old)));
     }

@@ -6,8 +6,9 @@ use crate::{
     codec::Datum,
     drift::{
         Baseline,
+        names::{CATEGORIES, number_names},
         panes::{Merge, PredictionSeries},
-        reference::{BundleReference, CATEGORIES, FORMAT, UNKNOWN_TERM_RATIO, score_name},
+        reference::{BundleReference, FORMAT},
         reliability::Expected,
         sketch::{Categories, Counts, Reference},
     },
@@ -30,15 +31,16 @@ fn union() -> Contract {
 /// Of features in another order than in the predictions, and fewer of them.
 fn reference(features: &[&str]) -> BundleReference {
     let number = |name: String| (name, Reference::of(&[0.0, 0.25, 0.5, 1.0, 10.0, 20.0].map(Some)));
-    let names = features.iter().map(ToString::to_string).chain([UNKNOWN_TERM_RATIO.to_owned()]);
-    let numbers = names.chain(labels().iter().map(|label| score_name(label))).map(number).collect();
+    let labels = labels();
+    let names = number_names(features.iter().copied(), labels.iter().map(String::as_str));
+    let numbers = names.into_iter().map(number).collect();
     let categories = CATEGORIES.map(|name| (name.to_owned(), Categories::default())).into();
     BundleReference {
         format: FORMAT,
         from: "a test".into(),
         rows: 6,
         contract: "its own".into(),
-        labels: labels(),
+        labels,
         baseline: Baseline { numbers, categories },
     }
 }
@@ -61,6 +63,7 @@ fn entry(task: &str, arm: &str, labels: &[&str]) -> TaskPrediction<'static> {
         calibrated: vec![0.75, 0.25],
         model: ModelRef { name: "n".into(), version: "1".into(), digest: OURS.0, arm: arm.to_owned().into() },
         shadow: false,
+        unknown_term_ratio: Some(0.3),
     }
 }
 
@@ -83,7 +86,8 @@ fn prediction(tasks: Vec<TaskPrediction<'static>>) -> Prediction<'static> {
         user_features_age_ms: None,
         features: vec![Some(20.0), Some(7.0), None],
         feature_contract: union().id().into(),
-        unknown_term_ratio: Some(0.3),
+        unknown_term_ratio: Some(0.5),
+        text_chars: Some(12),
         tasks,
     }
 }
@@ -109,8 +113,8 @@ fn numbers_names_and_promises_of_a_prediction_are_counted() {
     let series = &pane.tasks["spam"]["live"];
     assert_eq!((series.counted, series.unlike, &series.digest), (1, 0, &OURS.to_string()));
     let reference = spam();
-    // word_count, char_count, unknown terms, scores: each from its own place in the prediction.
-    let values = [None, Some(20.0), Some(0.3), Some(0.75), Some(0.25)];
+    // word_count, char_count, unknown terms, text, scores: each from its own place in the prediction.
+    let values = [None, Some(20.0), Some(0.3), Some(12.0), Some(0.75), Some(0.25)];
     for ((counts, (name, of)), value) in series.window.numbers.iter().zip(&reference.baseline.numbers).zip(values) {
         let mut expected = Counts::on(of.edges());
         expected.add(of.edges(), value);
@@ -187,11 +191,22 @@ fn arms_have_series_of_their_own_and_there_are_not_too_many() {
 }
 
 #[test]
-fn the_ratio_of_unknown_terms_is_that_of_the_first_task() {
-    let entries = vec![entry("spam", "live", &["spam"]), entry("other", "live", &["spam"])];
-    let pane = observe(&mut observer(&["spam", "other"]), &[prediction(entries)]);
-    let values = |task: &str| pane.tasks[task]["live"].window.numbers.iter().map(Counts::values).collect::<Vec<_>>();
-    assert_eq!((values("spam"), values("other")), (vec![1; 5], vec![1, 1, 0, 1, 1]));
+fn the_ratio_of_unknown_terms_is_that_of_the_task() {
+    let mut entries = vec![entry("other", "live", &["spam"]), entry("spam", "live", &["spam"])];
+    entries[1].unknown_term_ratio = Some(1.0);
+    let assert_ratios = |prediction: Prediction<'_>, expected: [Option<f64>; 2]| {
+        let pane = observe(&mut observer(&["spam", "other"]), &[prediction]);
+        let edges = spam().baseline.numbers[2].1.edges().clone();
+        for (task, ratio) in ["other", "spam"].into_iter().zip(expected) {
+            let mut counts = Counts::on(&edges);
+            counts.add(&edges, ratio);
+            assert_eq!(pane.tasks[task]["live"].window.numbers[2], counts, "{task}");
+        }
+    };
+    assert_ratios(prediction(entries.clone()), [Some(0.3), Some(1.0)]);
+    // Older writers had only that of the first task.
+    entries.iter_mut().for_each(|entry| entry.unknown_term_ratio = None);
+    assert_ratios(prediction(entries), [Some(0.5), None]);
 }
 
 #[test]
