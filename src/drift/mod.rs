@@ -36,6 +36,8 @@ mod samples;
 mod simulation;
 pub mod sketch;
 pub mod statistics;
+#[cfg(test)]
+mod traffic;
 mod verdict;
 
 pub use profile::{Baseline, Window};
