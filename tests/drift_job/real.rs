@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
+    fs,
     path::PathBuf,
     time::Duration,
 };
@@ -35,25 +36,54 @@ const WINDOW_MS: i64 = 10_000;
 const DRIFT: &str = "\n[drift]\nenabled = true\nwindows = [\"10s\"]\ngrace_seconds = 1\nidle_seconds = 3600\n\
                      snapshot_ms = 200\n[drift.alarm]\nlabels_min = 100\n";
 
-/// Texts that the model has not learnt from: those that are spam, and the others.
-fn held_out() -> [Vec<String>; 2] {
-    let corpus = Corpus::read(path("data/spam-sms/messages.tsv").as_ref(), path("models/spam-sms").as_ref()).unwrap();
-    let texts = |wanted: &str| {
-        let of = corpus.examples.iter().filter(|example| example.held_out && example.label == wanted);
-        of.map(|example| example.text.clone()).collect()
-    };
-    [texts("spam"), texts("ham")]
+/// Texts that the model has not learnt from.
+struct Texts {
+    spam: Vec<String>,
+    ham: Vec<String>,
+    /// Newswire: no text messages at all.
+    news: Vec<String>,
 }
 
-/// A file of messages: per window, how many of a hundred are spam. One message of each user closes the last window.
-fn messages(bench: &Bench, spam_of_hundred: &[u64]) -> (PathBuf, HashMap<String, bool>) {
-    let ([spam, ham], mut random) = (held_out(), Random::new(17));
+/// What a window is made of.
+#[derive(Clone, Copy)]
+enum Traffic {
+    /// Text messages, as many of a hundred spam.
+    Sms(u64),
+    News,
+}
+
+impl Texts {
+    fn read() -> Self {
+        let corpus =
+            Corpus::read(path("data/spam-sms/messages.tsv").as_ref(), path("models/spam-sms").as_ref()).unwrap();
+        let texts = |wanted: &str| {
+            let of = corpus.examples.iter().filter(|example| example.held_out && example.label == wanted);
+            of.map(|example| example.text.clone()).collect()
+        };
+        let news = fs::read_to_string(path("data/topics-r8/test.tab")).unwrap();
+        let news = news.lines().skip(3).filter_map(|line| line.split_once('\t')).map(|(_, text)| text.to_owned());
+        Self { spam: texts("spam"), ham: texts("ham"), news: news.collect() }
+    }
+
+    /// A text, and whether it is spam.
+    fn draw(&self, traffic: Traffic, random: &mut Random) -> (&str, bool) {
+        let is_spam = matches!(traffic, Traffic::Sms(of_hundred) if random.below(100) < of_hundred);
+        let texts = match traffic {
+            Traffic::News => &self.news,
+            Traffic::Sms(_) if is_spam => &self.spam,
+            Traffic::Sms(_) => &self.ham,
+        };
+        (&texts[random.below(texts.len() as u64) as usize], is_spam)
+    }
+}
+
+/// A file of messages, window after window, and which are spam. One message of each user closes the last window.
+fn messages(bench: &Bench, windows: &[Traffic]) -> (PathBuf, HashMap<String, bool>) {
+    let (all, mut random) = (Texts::read(), Random::new(17));
     let (mut lines, mut truth) = (String::new(), HashMap::new());
-    for (window, &of_hundred) in spam_of_hundred.iter().enumerate() {
+    for (window, &traffic) in windows.iter().enumerate() {
         for number in 0..MESSAGES {
-            let is_spam = random.below(100) < of_hundred;
-            let texts = if is_spam { &spam } else { &ham };
-            let text = &texts[random.below(texts.len() as u64) as usize];
+            let (text, is_spam) = all.draw(traffic, &mut random);
             let id = format!("w{window}-{number}");
             let created_at = START_MS + window as i64 * WINDOW_MS + number as i64 * WINDOW_MS / MESSAGES as i64;
             let line = json!({"message_id": id, "user_id": 1 + number % 97, "text": text, "created_at": created_at});
@@ -61,9 +91,9 @@ fn messages(bench: &Bench, spam_of_hundred: &[u64]) -> (PathBuf, HashMap<String,
             truth.insert(id, is_spam);
         }
     }
-    let end = START_MS + (1 + spam_of_hundred.len() as i64) * WINDOW_MS + 5_000;
+    let end = START_MS + (1 + windows.len() as i64) * WINDOW_MS + 5_000;
     for user in 1..=97 {
-        let line = json!({"message_id": format!("end-{user}"), "user_id": user, "text": ham[0], "created_at": end});
+        let line = json!({"message_id": format!("end-{user}"), "user_id": user, "text": all.ham[0], "created_at": end});
         lines += &format!("{line}\n");
     }
     (bench.sandbox.write("messages.ndjson", lines), truth)
@@ -71,13 +101,15 @@ fn messages(bench: &Bench, spam_of_hundred: &[u64]) -> (PathBuf, HashMap<String,
 
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
-fn a_shift_is_told_in_its_first_full_window_and_not_before() {
+fn a_shift_is_told_in_its_first_full_window_and_cleared_when_it_is_over() {
     let bench = Bench::new("drift-shift", PARTITIONS, &format!("{DRIFT}{SPAM}[drift.labels]\nenabled = false\n"));
     let run = Run::of_stream(&bench);
-    let (file, _) = messages(&bench, &[13, 13, 13, 40, 40, 13]);
+    let as_ever = Traffic::Sms(13);
+    let windows = [as_ever, as_ever, Traffic::Sms(40), as_ever, as_ever, as_ever, Traffic::News, Traffic::News];
+    let (file, _) = messages(&bench, &windows);
     let mut stream = bench.start("a", None);
     assert_eq!(bench.send(&file, &[]).wait(), Some(0));
-    let reports: Vec<DriftReport> = run.wait_for_reports(6).values().map(|value| report(value)).collect();
+    let reports: Vec<DriftReport> = run.wait_for_reports(windows.len()).values().map(|value| report(value)).collect();
     assert_eq!(stream.stop(), Some(0));
     bench.assert_clean();
     let says: Vec<_> = reports.iter().map(|report| (report.status, report.alarms[0].change, report.retrain)).collect();
@@ -85,16 +117,23 @@ fn a_shift_is_told_in_its_first_full_window_and_not_before() {
     let expected = [
         (stable, AlarmChange::None, false),
         (stable, AlarmChange::None, false),
+        (drifted, AlarmChange::Raised, true),
         (stable, AlarmChange::None, false),
+        (stable, AlarmChange::None, false),
+        (stable, AlarmChange::Cleared, false),
         (drifted, AlarmChange::Raised, true),
         (drifted, AlarmChange::None, false),
-        (stable, AlarmChange::None, false),
     ];
     assert_eq!(says, expected);
-    let moved: Vec<_> = reports[3].findings.iter().filter(|finding| finding.moved).map(|found| &found.name).collect();
-    assert!(moved.iter().any(|name| *name == "label"), "{moved:?}");
     assert!(reports.iter().all(|report| report.predictions.counted == MESSAGES as i64));
-    assert_eq!(reports[3].alarms[0].since, Some(START_MS + 3 * WINDOW_MS));
+    let moved = |window: usize| {
+        let findings = reports[window].findings.iter().filter(|finding| finding.moved);
+        findings.map(|finding| finding.name.as_str()).collect::<Vec<_>>()
+    };
+    assert!(moved(2).contains(&"label"), "{:?}", moved(2));
+    assert!(["text_chars", "unknown_term_ratio"].iter().all(|name| moved(6).contains(name)), "{:?}", moved(6));
+    let since = |window: usize| reports[window].alarms[0].since;
+    assert_eq!((since(2), since(7)), (Some(START_MS + 2 * WINDOW_MS), Some(START_MS + 6 * WINDOW_MS)));
     bench.wait_for_log("a", "spam (live)");
 }
 
@@ -151,7 +190,7 @@ fn directly(bench: &Bench, truth: &HashMap<String, bool>) -> BTreeMap<(bool, boo
 fn labels_are_joined_from_memory_or_from_the_topic_to_the_same_report() {
     let bench = Bench::new("drift-labels", PARTITIONS, &format!("{DRIFT}{SPAM}"));
     let run = Run::of_stream(&bench);
-    let (file, truth) = messages(&bench, &[13, 13]);
+    let (file, truth) = messages(&bench, &[Traffic::Sms(13); 2]);
     let mut stream = bench.start("a", None);
     assert_eq!(bench.send(&file, &[]).wait(), Some(0));
     bench.wait_until_drained();
