@@ -7,8 +7,8 @@ readonly BENCH_USERS=1010000
 
 cmd_bench() {
   local only=${1:-all}
-  [[ $only =~ ^(all|drain|latency|scaling|stages|results)$ ]] ||
-    stop "$EXIT_USAGE" "bench takes all, drain, latency, scaling, stages or results, not '$only'"
+  [[ $only =~ ^(all|drain|latency|scaling|drift|stages|results)$ ]] ||
+    stop "$EXIT_USAGE" "bench takes all, drain, latency, scaling, drift, stages or results, not '$only'"
   require_build_tools
   require_python
   cmd_data
@@ -27,6 +27,7 @@ cmd_bench() {
       bench_drain
       bench_latency
       bench_scaling
+      bench_drift
       ;;
     results) ;;
     *) "bench_$only" ;;
@@ -117,6 +118,26 @@ bench_scaling() {
   for share in 1.0 0.5 0.05; do
     bench "new-users-$share" users --drain 1000000 --users 1000 --new-users "$share"
   done
+}
+
+# Pairs, one with the drift job beside the stream and one without; the order changes, so that what the machine does
+# meanwhile favours neither.
+bench_drift() {
+  bench_warm_broker
+  local pair jobs job
+  for pair in 1 2 3 4 5; do
+    jobs=(false true)
+    ((pair % 2)) || jobs=(true false)
+    for job in "${jobs[@]}"; do
+      export ASSIZE_DRIFT__ENABLED=$job
+      bench "drift-$job-$pair" spam --drain 2000000
+    done
+  done
+  for job in false true; do
+    export ASSIZE_DRIFT__ENABLED=$job
+    bench "drift-rate-$job" spam --rate 1000
+  done
+  unset ASSIZE_DRIFT__ENABLED
 }
 
 # Known and new authors alike, for ten minutes. In single quotes (\047), because Redis ends a word at a double quote within it.

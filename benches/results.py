@@ -163,6 +163,27 @@ def scaling(what, runs, value):
     return table(header, rows)
 
 
+def beside(pairs):
+    """Drains without and with the drift job beside the stream, and what it takes."""
+    rows = []
+    for index, (without, with_job) in enumerate(pairs, 1):
+        without, with_job = without["drains"][0], with_job["drains"][0]
+        rows.append(
+            [
+                str(index),
+                number(without["per_second"]),
+                number(with_job["per_second"]),
+                f"{with_job['per_second'] / without['per_second']:.0%}",
+                number(without["spent"]["engine_us"], 2),
+                number(with_job["spent"]["engine_us"], 2),
+                megabytes(without["memory_bytes_max"]),
+                megabytes(with_job["memory_bytes_max"]),
+            ]
+        )
+    header = ["pair", "messages/s", "with the job", "share", "CPU us a message", "with the job", "memory MB", "with the job"]
+    return table(header, rows)
+
+
 def last(name):
     return name.rsplit("-", 1)[1]
 
@@ -250,6 +271,19 @@ def main():
             commands(runs)
             print(scaling(what, runs, value))
             note(what.replace(" ", "-"))
+    pairs = [[results.run(f"drift-{job}-{n}")[0] for job in ("false", "true")] for n in range(1, 6)]
+    pairs = [pair for pair in pairs if all(pair)]
+    if pairs:
+        print("## The drift job beside the stream\n")
+        print("Drains of 2,000,000 messages in pairs, without and with `drift.enabled`. The job's threads give way to the lanes: what")
+        print("it has not counted when the last verdict is out, it counts afterwards.\n")
+        print(beside(pairs))
+        shares = [with_job["drains"][0]["per_second"] / without["drains"][0]["per_second"] for without, with_job in pairs]
+        print(f"Median: **{median(shares):.0%}** of the throughput without it.\n")
+        runs = results.runs("drift-rate-false", "drift-rate-true")
+        if len(runs) == 2:
+            print("At 1,000 messages a second, without it and with it:\n")
+            print(latencies(runs))
 
 
 main()

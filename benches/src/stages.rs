@@ -1,12 +1,16 @@
 use std::{cell::RefCell, collections::HashMap, hint::black_box, rc::Rc};
 
 use assize::{
-    codec::{RecordWriter, wire},
+    codec::{RecordReader, RecordWriter, wire},
     dedup::{Entry, Identity, Pending},
+    drift::{
+        observe::{ObservedTask, Observer},
+        panes::PredictionPane,
+    },
     features::{text, tfidf, vector},
     intake::{self, Heard},
     model::{Model, TILE_ROWS_MAX},
-    pipeline::Batch,
+    pipeline::{Batch, Task},
     records::{Message, Prediction, Verdict, schema},
     stream::{Chunk, Outputs, Topic},
 };
@@ -18,7 +22,7 @@ const RUN_CHUNKS: usize = 10;
 /// Terms of the vocabulary of characters.
 const CHARACTER_TERMS: usize = 20_000;
 
-/// Every stage in the order of the flow, and the whole of them last.
+/// Every stage in the order of the flow, then the whole of them, and what the drift job does with an answer.
 pub fn all(corpus: &Corpus) -> Vec<Stage> {
     let sample = Sample::take(corpus);
     vec![
@@ -38,6 +42,7 @@ pub fn all(corpus: &Corpus) -> Vec<Stage> {
         verdict(&sample),
         prediction(&sample),
         whole(corpus),
+        drift(corpus, &sample),
     ]
 }
 
@@ -285,6 +290,31 @@ fn whole(corpus: &Corpus) -> Stage {
     };
     transaction();
     Stage::new("whole", RUN_CHUNKS * 512, transaction)
+}
+
+/// Reads a prediction in place, and counts it in its pane: no part of the whole.
+fn drift(corpus: &Corpus, sample: &Sample) -> Stage {
+    let Task { name, bundle } = &corpus.shared.tasks[0];
+    let reference = bundle.drift_reference().expect("the bundle has a reference");
+    let task = ObservedTask { name, digest: bundle.digest(), labels: bundle.policy().labels(), reference };
+    let mut observer = Observer::try_new(&[task], &corpus.shared.contract).expect("a reference of this bundle");
+    let writer = RecordWriter::new(0);
+    let values: Vec<_> = (sample.predictions.iter())
+        .map(|prediction| {
+            let mut value = Vec::new();
+            writer.write(prediction, &mut value);
+            value
+        })
+        .collect();
+    let reader = RecordReader::try_new(schema::PREDICTION).expect("the published schema");
+    let (mut pane, mut resolved) = (PredictionPane::default(), Vec::new());
+    Stage::new("drift", values.len(), move || {
+        for value in &values {
+            let (_, datum) = wire::split(value).expect("in the wire format");
+            let view = reader.read_prediction(datum, &mut resolved).expect("a good datum");
+            observer.observe(&view, &mut pane);
+        }
+    })
 }
 
 fn first(corpus: &Corpus) -> Vec<Chunk> {
