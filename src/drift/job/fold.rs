@@ -9,14 +9,13 @@ use super::{
 };
 use crate::{
     drift::{
-        labels::{Index, Judged, Spoken},
+        labels::Index,
         observe::{Observer, PredictionReader, Read, event_ms, is_sampled},
         panes::PredictionPane,
     },
     fault::{Action, Fault},
     intake::CREATED_AT_MS,
     ops::metrics::Metrics,
-    records::{PredictionView, TaskPrediction},
     stream::{Chunk, Record},
 };
 
@@ -47,13 +46,6 @@ impl CountsPredictions {
     }
 }
 
-/// Labels of late predictions, and of those that are not sampled, are good labels.
-fn remember(index: &Index, view: &PredictionView<'_>) {
-    let tasks: Vec<TaskPrediction<'_>> = view.tasks().map(TaskPrediction::from).collect();
-    let judged = Judged { partition: view.source_partition, offset: view.source_offset, decided_at: view.decided_at };
-    index.insert([Spoken { message_id: view.message_id, judged, tasks: &tasks }]);
-}
-
 /// Nor later than it was written to its topic: what a stranger wrote there must not end every window to come. Not before
 /// the year 1 either.
 fn clamped((time_ms, is_clamped): (i64, bool), record: &Record<'_>, future_ms_max: i64) -> (i64, bool) {
@@ -73,6 +65,7 @@ impl Fold for CountsPredictions {
     fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
         let Self { reader, observer, future_ms_max, sample_ratio, index, .. } = self;
         reader.start_chunk();
+        let mut recent = index.as_ref().map(Index::writer);
         for record in chunk.records() {
             let Some(partition) = partitions.get_mut(&record.partition) else { continue };
             let view = match reader.read(&record) {
@@ -86,8 +79,9 @@ impl Fold for CountsPredictions {
                     return Err(Fault::new(Action::Wait(SCHEMA_AGAIN_MS), doing));
                 }
             };
-            if let Some(index) = index {
-                remember(index, &view);
+            // Labels of late predictions, and of those that are not sampled, are good labels.
+            if let Some(recent) = &mut recent {
+                recent.insert(&view);
             }
             let (time_ms, is_clamped) = clamped(event_ms(&view, *future_ms_max), &record, *future_ms_max);
             // Time goes on with those that are not counted, too.
