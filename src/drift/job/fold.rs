@@ -4,14 +4,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     lane::{Fold, Partitions},
-    partition::Place,
     state::Input,
 };
 use crate::{
     drift::{
         labels::Index,
         observe::{Observer, PredictionReader, Read, event_ms, is_sampled},
-        panes::PredictionPane,
+        panes::{Place, PredictionPane},
     },
     fault::{Action, Fault},
     intake::CREATED_AT_MS,
@@ -86,8 +85,9 @@ impl Fold for CountsPredictions {
             let (time_ms, is_clamped) = clamped(event_ms(&view, *future_ms_max), &record, *future_ms_max);
             // Time goes on with those that are not counted, too.
             match partition.place(time_ms) {
-                Place::Late(pane) => pane.late += 1,
-                Place::Open(pane, _) => {
+                Place::Late(start_ms) => partition.pane(start_ms).late += 1,
+                Place::Open(start_ms) => {
+                    let pane = partition.pane(start_ms);
                     pane.clamped += u64::from(is_clamped);
                     if is_sampled(view.message_id, *sample_ratio) {
                         observer.observe(&view, pane);

@@ -37,7 +37,7 @@ mod table;
 mod testing;
 mod wanted;
 
-pub use fold::{Labels, Lane, Place};
+pub use fold::{Labels, Lane};
 pub use index::{Index, IndexWriter};
 pub use read_back::{Past, ReadBack};
 pub use rule::{Ruling, Strength, Weight, rule};

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Found, Judged, Lane, Model, Models, Past, Place, Table, Wanted, answers::Answers};
+use super::{Found, Judged, Lane, Model, Models, Past, Table, Wanted, answers::Answers};
 use crate::{
     codec::{Datum, RecordWriter},
     config,
-    drift::panes::LabelPane,
+    drift::panes::{LabelPane, Place},
     fault::Fault,
     model::Digest,
     records::{Action, Label, LabelSource, ModelRef, Prediction, PredictionView, TaskPrediction, UserFeatures},
