@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    lane::{DriftLane, Fold, LaneLimits, Partitions},
+    fold::{Fold, Partitions},
+    lane::{DriftLane, LaneLimits},
     partition::Table,
     state::{Input, Key},
     store::{Each, Store},

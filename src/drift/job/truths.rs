@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    lane::{Fold, Partitions},
+    fold::{Fold, Partitions},
     partition::{self, Partition},
     state::{self, Input, Key},
 };
