@@ -52,6 +52,7 @@
 //! - [`decision`]: threshold and action, and how to choose them
 //! - [`clock`] for what is written down
 //! - [`hash`]: keyed hashes in place of texts and users
+//! - [`http`]: what answers and errors of HTTP say
 //! - [`ops`]: metrics, health, logs, shutdown
 //! - [`fault`]: error -> what to do, in one match
 //! - [`failure`]: why a command ended, with its exit code
@@ -89,6 +90,7 @@ pub mod failure;
 pub mod fault;
 pub mod features;
 pub mod hash;
+pub mod http;
 pub mod intake;
 pub mod lane;
 pub mod model;

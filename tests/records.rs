@@ -217,29 +217,33 @@ fn symbols(schema: &Json, name: &str) -> Option<Json> {
     }
 }
 
+/// By their names, and by the numbers that are written for them.
+fn check_symbols<T: Serialize + Datum>(avsc: &str, name: &str, variants: &[T]) {
+    let names = serde_json::to_value(variants).unwrap();
+    assert_eq!(symbols(&serde_json::from_str(avsc).unwrap(), name), Some(names), "{name}");
+    for (place, variant) in (0_i64..).zip(variants) {
+        assert_eq!(written(variant), written(&place), "{name}: symbol {place}");
+    }
+}
+
 #[test]
 fn variants_are_the_symbols_in_their_order() {
-    fn check<T: Serialize>(avsc: &str, name: &str, variants: &[T]) {
-        let variants = serde_json::to_value(variants).unwrap();
-        assert_eq!(symbols(&serde_json::from_str(avsc).unwrap(), name), Some(variants), "{name}");
-    }
     use UserFeatures::{Cached, Default, Fresh, Stale, Unknown, Unused};
-    check(schema::VERDICT, "Action", &[Action::Allow, Action::Review, Action::Block]);
-    check(schema::PREDICTION, "Action", &[Action::Allow, Action::Review, Action::Block]);
-    check(schema::VERDICT, "Kind", &[Kind::Binary, Kind::Multiclass, Kind::Multilabel]);
-    check(schema::VERDICT, "ReasonSource", &[ReasonSource::Model, ReasonSource::Rule]);
+    check_symbols(schema::VERDICT, "Action", &[Action::Allow, Action::Review, Action::Block]);
+    check_symbols(schema::PREDICTION, "Action", &[Action::Allow, Action::Review, Action::Block]);
+    check_symbols(schema::VERDICT, "Kind", &[Kind::Binary, Kind::Multiclass, Kind::Multilabel]);
+    check_symbols(schema::VERDICT, "ReasonSource", &[ReasonSource::Model, ReasonSource::Rule]);
     let statuses = [ReasonsStatus::None, ReasonsStatus::Complete, ReasonsStatus::Skipped];
-    check(schema::VERDICT, "ReasonsStatus", &statuses);
-    check(schema::PREDICTION, "UserFeatures", &[Fresh, Cached, Stale, Default, Unknown, Unused]);
+    check_symbols(schema::VERDICT, "ReasonsStatus", &statuses);
+    check_symbols(schema::PREDICTION, "UserFeatures", &[Fresh, Cached, Stale, Default, Unknown, Unused]);
     use LabelSource::{Appeal, Moderator, Other, UserReport};
-    check(schema::LABEL, "LabelSource", &[Moderator, UserReport, Appeal, Other]);
+    check_symbols(schema::LABEL, "LabelSource", &[Moderator, UserReport, Appeal, Other]);
 }
 
 #[test]
 fn variants_of_a_drift_report_are_the_symbols_in_their_order() {
-    fn check<T: Serialize>(name: &str, variants: &[T]) {
-        let variants = serde_json::to_value(variants).unwrap();
-        assert_eq!(symbols(&serde_json::from_str(schema::DRIFT_REPORT).unwrap(), name), Some(variants), "{name}");
+    fn check<T: Serialize + Datum>(name: &str, variants: &[T]) {
+        check_symbols(schema::DRIFT_REPORT, name, variants);
     }
     check("DriftStatus", &[DriftStatus::Stable, DriftStatus::Drifted, DriftStatus::TooFew]);
     check("FeatureKind", &[FeatureKind::Number, FeatureKind::Category]);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use apache_avro::Schema;
 
-use super::{Action, ModelRef, TaskPrediction, UserFeatures, published, schema::PREDICTION};
+use super::{Action, UserFeatures, published, schema::PREDICTION};
 use crate::{
     codec::{Array, Cursor, Piece},
     intake::Reject,
@@ -111,22 +111,6 @@ impl<'a> TaskView<'a> {
     /// Probabilities, one per label of the model, in its order; 0..=1 if they are any.
     pub fn calibrated(&self) -> impl Iterator<Item = f64> + use<'a> {
         self.calibrated
-    }
-}
-
-impl<'a> From<TaskView<'a>> for TaskPrediction<'a> {
-    /// Without what the model gave before it was calibrated, its name and its version.
-    fn from(view: TaskView<'a>) -> Self {
-        let model = ModelRef { name: "".into(), version: "".into(), digest: *view.digest, arm: view.arm.into() };
-        Self {
-            task: view.task.into(),
-            labels: view.labels().map(Into::into).collect(),
-            raw: Vec::new(),
-            calibrated: view.calibrated().collect(),
-            model,
-            shadow: view.shadow,
-            unknown_term_ratio: view.unknown_term_ratio,
-        }
     }
 }
 

@@ -16,7 +16,7 @@ pub use decode::{Decoded, Decoder};
 pub(crate) use log::Log;
 pub use log::Span;
 pub(crate) use reader::{POLL_MS, Polled, Reading, TopicReader};
-pub use record::{Header, Record, printable, rfc3339};
+pub use record::{Header, Record, minute, printable, rfc3339};
 pub use start::{Start, parse_time};
 
 use rdkafka::error::KafkaError;

@@ -112,6 +112,13 @@ pub fn rfc3339(time_ms: i64) -> String {
     Timestamp::from_millisecond(time_ms).map_or_else(|_| time_ms.to_string(), |time| format!("{time:.3}"))
 }
 
+/// The same, with seconds and milliseconds only where they matter: `2026-01-31T10:00Z`.
+pub fn minute(time_ms: i64) -> String {
+    let text = rfc3339(time_ms);
+    let short = text.strip_suffix(":00.000Z").or_else(|| text.strip_suffix(".000Z"));
+    short.map(|short| format!("{short}Z")).unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

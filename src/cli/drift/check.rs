@@ -9,8 +9,9 @@ use crate::{
         output::{plain, print},
         table::table,
     },
+    config::RuleConfig,
     drift::{
-        Finding, Floors, Kind, Rule, Statistic,
+        Finding, Kind, Statistic,
         check::{self, CheckError, Files, Names, NotCompared, Report, TaskReport, Why},
     },
     failure::Failure,
@@ -32,34 +33,8 @@ pub(super) struct Args {
     /// Everything as JSON, instead of tables.
     #[arg(long)]
     json: bool,
-    /// Of what is called moved, the share that may be chance.
-    #[arg(long, value_name = "SHARE", default_value_t = Rule::default().alpha, value_parser = share)]
-    alpha: f64,
-    /// Values that it takes on either side to say anything.
-    #[arg(long, value_name = "N", default_value_t = Rule::default().values_min)]
-    values_min: u64,
     #[command(flatten)]
-    floors: FloorArgs,
-}
-
-/// An effect below its floor is no drift, however certain.
-#[derive(Debug, clap::Args)]
-struct FloorArgs {
-    /// Least KS distance that matters, 0..=1.
-    #[arg(long, value_name = "D", default_value_t = Floors::default().ks, value_parser = positive)]
-    ks_min: f64,
-    /// Least shift of a mean, standard deviations.
-    #[arg(long, value_name = "SD", default_value_t = Floors::default().mean, value_parser = positive)]
-    mean_min: f64,
-    /// Least population stability index.
-    #[arg(long, value_name = "PSI", default_value_t = Floors::default().psi, value_parser = positive)]
-    psi_min: f64,
-    /// Least Jensen-Shannon distance, 0..=1.
-    #[arg(long, value_name = "JS", default_value_t = Floors::default().jensen_shannon, value_parser = positive)]
-    js_min: f64,
-    /// Least Cramér's V, 0..=1.
-    #[arg(long, value_name = "V", default_value_t = Floors::default().cramers_v, value_parser = positive)]
-    cramers_v_min: f64,
+    rule: RuleConfig,
 }
 
 const EXAMPLES: &str = "\
@@ -80,15 +55,6 @@ Exit codes: 0 no drift; 1 drift, or a file cannot be read; 2 wrong use, which is
 compare, or, without drift elsewhere, a task of the reference with fewer than --values-min values; 65 the bundle is \
 refused.";
 
-fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|&number: &f64| number > 0.0 && number.is_finite());
-    number.ok_or_else(|| "give a number above 0".into())
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    positive(text).ok().filter(|share| *share <= 1.0).ok_or_else(|| "give a number above 0, at most 1".into())
-}
-
 impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let names = self.bundle.as_deref().map(names).transpose()?.unwrap_or_default();
@@ -96,7 +62,7 @@ impl Args {
         let files = Files { reference: self.reference.clone(), current };
         let mut bad = BadLines::default();
         let tell = |file: &str, line, problem: String| bad.tell(file, line, &problem);
-        let report = check::check(&files, &names, &self.rule(), tell);
+        let report = check::check(&files, &names, &self.rule.rule(), tell);
         let report = report.map_err(|error| match error {
             CheckError::Nothing(_) | CheckError::NotAFile(_) => Failure::new(Exit::Usage, error),
             CheckError::Read { .. } => Failure::new(Exit::Failed, error),
@@ -115,17 +81,10 @@ impl Args {
         }
         if report.tasks_not_compared.iter().any(|task| task.why == Why::TooFew) {
             let problem =
-                format!("fewer than {} values on one side; give more, or a lower --values-min", self.values_min);
+                format!("fewer than {} values on one side; give more, or a lower --values-min", self.rule.values_min);
             return Err(Failure::new(Exit::Usage, anyhow::Error::msg(problem)));
         }
         Ok(Exit::Done)
-    }
-
-    fn rule(&self) -> Rule {
-        let FloorArgs { ks_min, mean_min, psi_min, js_min, cramers_v_min } = self.floors;
-        let floors =
-            Floors { ks: ks_min, mean: mean_min, psi: psi_min, jensen_shannon: js_min, cramers_v: cramers_v_min };
-        Rule { alpha: self.alpha, values_min: self.values_min, floors }
     }
 }
 

@@ -11,13 +11,16 @@ use std::{
 
 use reqwest::{
     Certificate, RequestBuilder, Response, StatusCode,
-    header::{CONTENT_TYPE, DATE, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{CodecError, board::QUESTION_MS_MAX};
-use crate::config;
+use crate::{
+    config,
+    http::{because, retry_after},
+};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -309,27 +312,9 @@ fn certificates(config: &config::Schemas) -> Result<Vec<Certificate>, CodecError
     if found.is_empty() { Err(refused("no certificate".into())) } else { Ok(found) }
 }
 
-/// Seconds only; a date is passed over, and the usual pause holds.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
-}
-
 /// What the clock of whoever answered says.
 fn date(response: &Response) -> Option<SystemTime> {
     httpdate::parse_http_date(response.headers().get(DATE)?.to_str().ok()?).ok()
-}
-
-/// An error with its causes, without the URL.
-fn because(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A subject as one part of a path.

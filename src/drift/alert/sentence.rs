@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::record::{Alert, Miscalibrated, Moved, Time};
-use crate::records::{AlarmChange, AlarmKind, DriftStatistic, FeatureKind};
+use super::record::{Alert, Miscalibrated, Moved};
+use crate::{
+    records::{AlarmChange, AlarmKind, DriftStatistic, FeatureKind},
+    tail::minute,
+};
 
 /// Most features or labels that a sentence names.
 const NAMED_MAX: usize = 3;
@@ -78,15 +81,10 @@ fn distance(label: &Miscalibrated) -> String {
 
 fn time(alert: &Alert) -> String {
     match (alert.change, &alert.since) {
-        (AlarmChange::Cleared, _) => format!(", window of {}", minute(&alert.window_start)),
-        (_, Some(since)) => format!(" since {}", minute(since)),
-        (_, None) => format!(" since {}", minute(&alert.window_start)),
+        (AlarmChange::Cleared, _) => format!(", window of {}", minute(alert.window_start.ms)),
+        (_, Some(since)) => format!(" since {}", minute(since.ms)),
+        (_, None) => format!(" since {}", minute(alert.window_start.ms)),
     }
-}
-
-/// Without seconds that are none.
-fn minute(time: &Time) -> String {
-    time.time.strip_suffix(":00Z").map_or_else(|| time.time.clone(), |minute| format!("{minute}Z"))
 }
 
 fn percent(share: f64) -> String {

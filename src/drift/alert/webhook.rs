@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use reqwest::{
     StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
     redirect::Policy,
 };
 use secrecy::ExposeSecret;
 
 use super::{StartError, record::Alert};
-use crate::config;
+use crate::{
+    config,
+    http::{because, retry_after},
+};
 
 /// Of the header by which a receiver knows a repeat.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -103,22 +106,16 @@ impl Webhook {
         // The answer's body is not read: whoever wrote it may say anything.
         let answer = request.body(body).send().await.map_err(silent)?;
         let status = answer.status();
-        let why = format!("HTTP {status}");
+        let (why, passing) = (format!("HTTP {status}"), |why| Problem::Passing(why, retry_after(&answer)));
         match status {
             _ if status.is_success() => Ok(()),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Problem::Passing(why, asked(&answer))),
-            _ if status.is_server_error() => Err(Problem::Passing(why, asked(&answer))),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(passing(why)),
+            _ if status.is_server_error() => Err(passing(why)),
             _ => Err(Problem::Lasting(why)),
         }
     }
 }
 
-/// With its causes, without the URL.
 fn silent(error: reqwest::Error) -> Problem {
-    Problem::Passing(format!("no answer: {:#}", anyhow::Error::new(error.without_url())), None)
-}
-
-/// The pause that the receiver asks for. Seconds only; a date is passed over, and the usual pause holds.
-fn asked(answer: &reqwest::Response) -> Option<Duration> {
-    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    Problem::Passing(format!("no answer: {}", because(error)), None)
 }

@@ -1,121 +1,46 @@
-//! What the lanes do with their records.
+//! What a lane does with the records of its input: there is one for predictions and one for labels.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::collections::BTreeMap;
+
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    lane::{Fold, Partitions},
-    partition::Place,
+    partition::{Partition, Table},
     state::Input,
 };
-use crate::{
-    drift::{
-        labels::{Index, Judged, Spoken},
-        observe::{Observer, PredictionReader, Read, event_ms, is_sampled},
-        panes::PredictionPane,
-    },
-    fault::{Action, Fault},
-    intake::CREATED_AT_MS,
-    ops::metrics::Metrics,
-    records::{PredictionView, TaskPrediction},
-    stream::{Chunk, Record},
-};
+use crate::{fault::Fault, stream::Chunk};
 
-/// Pause before a chunk is read again whose schema is not known yet.
-const SCHEMA_AGAIN_MS: Duration = Duration::from_millis(1_000);
+/// The partitions of a lane.
+pub(super) type Partitions<F> = BTreeMap<i32, Partition<<F as Fold>::Pane, <F as Fold>::Table>>;
 
-/// Counts predictions.
-pub(super) struct CountsPredictions {
-    reader: PredictionReader,
-    observer: Observer,
-    future_ms_max: i64,
-    sample_ratio: f64,
-    /// What labels are looked up in; none when they are not read.
-    index: Option<Index>,
-    metrics: Arc<Metrics>,
-}
+/// What is done with the records of an input.
+pub(super) trait Fold {
+    /// The input.
+    const INPUT: Input;
+    /// Counts of a pane.
+    type Pane: Default + Serialize + DeserializeOwned;
+    /// What a partition remembers beside them.
+    type Table: Table;
 
-impl CountsPredictions {
-    pub(super) fn new(
-        reader: PredictionReader,
-        observer: Observer,
-        future_ms_max: i64,
-        sample_ratio: f64,
-        index: Option<Index>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self { reader, observer, future_ms_max, sample_ratio, index, metrics }
-    }
-}
+    /// What a partition remembers that nothing is known of.
+    fn table(&self) -> Self::Table;
 
-/// Labels of late predictions, and of those that are not sampled, are good labels.
-fn remember(index: &Index, view: &PredictionView<'_>) {
-    let tasks: Vec<TaskPrediction<'_>> = view.tasks().map(TaskPrediction::from).collect();
-    let judged = Judged { partition: view.source_partition, offset: view.source_offset, decided_at: view.decided_at };
-    index.insert([Spoken { message_id: view.message_id, judged, tasks: &tasks }]);
-}
+    /// Counts a chunk; partitions that are not in `partitions` are none of this lane. What comes out may depend on the
+    /// records of each partition and their order only.
+    ///
+    /// # Errors
+    /// [`Fault`], when the chunk must be read again.
+    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, go_on: &dyn Fn() -> bool) -> Result<(), Fault>
+    where
+        Self: Sized;
 
-/// Nor later than it was written to its topic: what a stranger wrote there must not end every window to come. Not before
-/// the year 1 either.
-fn clamped((time_ms, is_clamped): (i64, bool), record: &Record<'_>, future_ms_max: i64) -> (i64, bool) {
-    let written_ms = record.timestamp_ms.unwrap_or(*CREATED_AT_MS.end());
-    let limit_ms = written_ms.saturating_add(future_ms_max).min(*CREATED_AT_MS.end());
-    let within_ms = time_ms.min(limit_ms).max(*CREATED_AT_MS.start());
-    (within_ms, is_clamped || within_ms != time_ms)
-}
-
-impl Fold for CountsPredictions {
-    const INPUT: Input = Input::Predictions;
-    type Pane = PredictionPane;
-    type Table = ();
-
-    fn table(&self) -> Self::Table {}
-
-    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, _: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let Self { reader, observer, future_ms_max, sample_ratio, index, .. } = self;
-        reader.start_chunk();
-        for record in chunk.records() {
-            let Some(partition) = partitions.get_mut(&record.partition) else { continue };
-            let view = match reader.read(&record) {
-                Read::Prediction(view) => view,
-                Read::Unreadable => {
-                    partition.oldest().unreadable += 1;
-                    continue;
-                }
-                Read::Away(_) => {
-                    let doing = "reading predictions: their schema is not known yet";
-                    return Err(Fault::new(Action::Wait(SCHEMA_AGAIN_MS), doing));
-                }
-            };
-            if let Some(index) = index {
-                remember(index, &view);
-            }
-            let (time_ms, is_clamped) = clamped(event_ms(&view, *future_ms_max), &record, *future_ms_max);
-            // Time goes on with those that are not counted, too.
-            match partition.place(time_ms) {
-                Place::Late(pane) => pane.late += 1,
-                Place::Open(pane, _) => {
-                    pane.clamped += u64::from(is_clamped);
-                    if is_sampled(view.message_id, *sample_ratio) {
-                        observer.observe(&view, pane);
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// A pane of a partition is closed and committed: what it counted becomes public.
+    fn closed(&self, partition: i32, pane: &Self::Pane) {
+        let _ = (partition, pane);
     }
 
-    fn closed(&self, partition: i32, pane: &PredictionPane) {
-        let metrics = self.metrics.drift().partition(partition);
-        metrics.late(pane.late);
-        metrics.clamped(pane.clamped);
-        metrics.unreadable(pane.unreadable);
-        metrics.unlike(pane.tasks.values().flat_map(BTreeMap::values).map(|series| series.unlike).sum());
-    }
-
+    /// A partition has come so far, milliseconds since the epoch; none when it is no longer this lane's.
     fn moved(&self, partition: i32, watermark_ms: Option<i64>) {
-        match watermark_ms {
-            Some(watermark_ms) => self.metrics.drift().partition(partition).set_watermark(watermark_ms),
-            None => self.metrics.drift().forget_partition(partition),
-        }
+        let _ = (partition, watermark_ms);
     }
 }

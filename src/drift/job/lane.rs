@@ -17,12 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
-
 use super::{
+    fold::{Fold, Partitions},
     merger::Merger,
-    partition::{Partition, Table},
-    state::{Input, Key, Source},
+    partition::Partition,
+    state::{Key, Source},
     store::{self, Store},
     time::PaneClock,
 };
@@ -44,41 +43,6 @@ const IDLE_MS: Duration = Duration::from_millis(100);
 const TICK_MS: Duration = Duration::from_millis(250);
 /// Pause before a pane that was closed is committed, so that those of other partitions come with it.
 const CLOSED_MS: Duration = Duration::from_millis(1_000);
-
-/// The partitions of a lane.
-pub(super) type Partitions<F> = BTreeMap<i32, Partition<<F as Fold>::Pane, <F as Fold>::Table>>;
-
-/// What is done with the records of an input.
-pub(super) trait Fold {
-    /// The input.
-    const INPUT: Input;
-    /// Counts of a pane.
-    type Pane: Default + Serialize + DeserializeOwned;
-    /// What a partition remembers beside them.
-    type Table: Table;
-
-    /// What a partition remembers that nothing is known of.
-    fn table(&self) -> Self::Table;
-
-    /// Counts a chunk; partitions that are not in `partitions` are none of this lane. What comes out may depend on the
-    /// records of each partition and their order only.
-    ///
-    /// # Errors
-    /// [`Fault`], when the chunk must be read again.
-    fn fold(&mut self, chunk: &Chunk, partitions: &mut Partitions<Self>, go_on: &dyn Fn() -> bool) -> Result<(), Fault>
-    where
-        Self: Sized;
-
-    /// A pane of a partition is closed and committed: what it counted becomes public.
-    fn closed(&self, partition: i32, pane: &Self::Pane) {
-        let _ = (partition, pane);
-    }
-
-    /// A partition has come so far, milliseconds since the epoch; none when it is no longer this lane's.
-    fn moved(&self, partition: i32, watermark_ms: Option<i64>) {
-        let _ = (partition, watermark_ms);
-    }
-}
 
 /// How often what happens.
 #[derive(Clone, Copy, Debug)]

@@ -18,6 +18,7 @@ mod fold;
 mod lane;
 mod merger;
 mod partition;
+mod predictions;
 mod reporter;
 mod state;
 mod store;
@@ -37,9 +38,10 @@ use tokio::runtime::Handle;
 
 use self::{
     assembly::Assembly,
-    fold::CountsPredictions,
-    lane::{DriftLane, Fold, LaneLimits},
+    fold::Fold,
+    lane::{DriftLane, LaneLimits},
     merger::Merger,
+    predictions::CountsPredictions,
     reporter::Reporter,
     state::Source,
     store::KafkaStore,

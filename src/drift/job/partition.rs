@@ -10,7 +10,7 @@ use super::{
     state::{self, Kept, Key, Source},
     time::{PaneClock, Progress},
 };
-use crate::{fault::Fault, stream::Outputs};
+use crate::{drift::panes::Place, fault::Fault, stream::Outputs};
 
 /// Small things that a partition remembers beside its panes.
 pub(super) trait Table {
@@ -33,15 +33,6 @@ impl Table for () {
     fn restore(&mut self, _: Vec<(Key, Vec<u8>)>) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-/// Where a record counts.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place<'a, P> {
-    /// In the pane of its time, which starts here, milliseconds since the epoch.
-    Open(&'a mut P, i64),
-    /// That pane is closed: it counts as late, in the oldest pane that is open.
-    Late(&'a mut P),
 }
 
 /// One partition of an input.
@@ -98,18 +89,18 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
     }
 
     /// Where a record of this time counts; it moves the watermark. Milliseconds since the epoch.
-    pub(super) fn place(&mut self, time_ms: i64) -> Place<'_, P> {
+    pub(super) fn place(&mut self, time_ms: i64) -> Place {
         self.progress.advance(time_ms, &self.clock);
         let start_ms = self.clock.start_of(time_ms);
         match self.progress.is_closed(start_ms, &self.clock) {
-            false => Place::Open(self.pane(start_ms), start_ms),
-            true => Place::Late(self.oldest()),
+            false => Place::Open(start_ms),
+            true => Place::Late(self.oldest_ms()),
         }
     }
 
     /// Start of the oldest pane that is open, milliseconds since the epoch: where records count that have no time. Before the
     /// first record that is the epoch's.
-    pub(super) fn oldest_ms(&self) -> i64 {
+    fn oldest_ms(&self) -> i64 {
         self.progress.closed_to_ms.unwrap_or_default()
     }
 
@@ -133,7 +124,8 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
         self.progress
     }
 
-    fn pane(&mut self, start_ms: i64) -> &mut P {
+    /// The pane that starts at a [`Place`].
+    pub(super) fn pane(&mut self, start_ms: i64) -> &mut P {
         let tracked = self.panes.entry(start_ms).or_insert_with(|| Tracked { pane: P::default(), changed: true });
         tracked.changed = true;
         &mut tracked.pane
@@ -192,8 +184,8 @@ mod tests {
 
     fn count(partition: &mut Partition<Vec<i64>, ()>, time_ms: i64) {
         match partition.place(time_ms) {
-            Place::Open(pane, _) => pane.push(time_ms),
-            Place::Late(pane) => pane.push(-time_ms),
+            Place::Open(start_ms) => partition.pane(start_ms).push(time_ms),
+            Place::Late(start_ms) => partition.pane(start_ms).push(-time_ms),
         }
     }
 

@@ -9,14 +9,16 @@ use std::{
 };
 
 use super::{
-    lane::{DriftLane, Fold, LaneLimits, Partitions},
-    partition::{Place, Table},
+    fold::{Fold, Partitions},
+    lane::{DriftLane, LaneLimits},
+    partition::Table,
     state::{Input, Key},
     store::{Each, Store},
     time::PaneClock,
 };
 use crate::{
     decision::tune::Random,
+    drift::panes::Place,
     fault::{Action, Fault},
     ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
     stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
@@ -243,8 +245,8 @@ impl Fold for WritesDown {
             partition.table.0.drain(..over);
             partition.table.1 = true;
             match partition.place(stamp) {
-                Place::Open(pane, _) => pane.extend([stamp, last]),
-                Place::Late(pane) => pane.extend([-stamp, last]),
+                Place::Open(start_ms) => partition.pane(start_ms).extend([stamp, last]),
+                Place::Late(start_ms) => partition.pane(start_ms).extend([-stamp, last]),
             }
         }
         Ok(())

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    lane::{Fold, Partitions},
+    fold::{Fold, Partitions},
     partition::{self, Partition},
     state::{self, Input, Key},
 };
 use crate::{
     drift::{
-        labels::{Changes, Labels, Lane, Past, Place, Remembered, Table},
-        panes::{LabelPane, LabelSeries},
+        labels::{Changes, Labels, Lane, Past, Remembered, Table},
+        panes::{LabelPane, LabelSeries, Place},
     },
     fault::Fault,
     intake::CREATED_AT_MS,
@@ -108,11 +108,7 @@ struct Ours<'a> {
 impl Lane for Ours<'_> {
     fn place(&mut self, partition: i32, time_ms: i64) -> Place {
         let Some(partition) = self.partitions.get_mut(&partition) else { return Place::Late(i64::MIN) };
-        let time_ms = time_ms.clamp(*CREATED_AT_MS.start(), *CREATED_AT_MS.end());
-        if let partition::Place::Open(_, start_ms) = partition.place(time_ms) {
-            return Place::Open(start_ms);
-        }
-        Place::Late(partition.oldest_ms())
+        partition.place(time_ms.clamp(*CREATED_AT_MS.start(), *CREATED_AT_MS.end()))
     }
 
     fn pane(&mut self, partition: i32, start_ms: i64) -> Option<&mut LabelPane> {

@@ -2,42 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
-use super::{Found, Judged, Models, Rank, Spoken, Wanted};
-use crate::records::TaskPrediction;
-
-/// What is read of every prediction.
-#[derive(Deserialize)]
-#[serde(rename = "Prediction")]
-pub(super) struct Id {
-    pub(super) message_id: String,
-}
-
-/// What a search reads.
-#[derive(Deserialize)]
-#[serde(rename = "Prediction")]
-pub(super) struct Source {
-    pub(super) source_offset: i64,
-}
-
-/// What is read of one that may answer.
-#[derive(Deserialize)]
-#[serde(rename = "Prediction")]
-pub(super) struct Part {
-    message_id: String,
-    source_partition: i32,
-    source_offset: i64,
-    decided_at: i64,
-    tasks: Vec<TaskPrediction<'static>>,
-}
-
-impl Part {
-    pub(super) fn spoken(&self) -> Spoken<'_> {
-        let &Self { source_partition: partition, source_offset: offset, decided_at, .. } = self;
-        Spoken { message_id: &self.message_id, judged: Judged { partition, offset, decided_at }, tasks: &self.tasks }
-    }
-}
+use super::{Found, Judged, Models, Rank, Wanted};
+use crate::records::PredictionView;
 
 /// Labels, and what was heard so far.
 pub(super) struct Answers<'w> {
@@ -57,22 +23,18 @@ impl<'w> Answers<'w> {
         Self { models, by_id, best: vec![None; wanted.len()], open: wanted.len(), wanted }
     }
 
-    /// Whether any label is about this message.
-    pub(super) fn want(&self, message_id: &str) -> bool {
-        self.by_id.contains_key(message_id)
-    }
-
     /// A prediction goes by.
-    pub(super) fn hear(&mut self, spoken: &Spoken<'_>) {
-        for &number in self.by_id.get(spoken.message_id).into_iter().flatten() {
+    pub(super) fn hear(&mut self, prediction: &PredictionView<'_>) {
+        let judged = Judged::from(prediction);
+        for &number in self.by_id.get(prediction.message_id).into_iter().flatten() {
             let (wanted, best) = (self.wanted[number], &mut self.best[number]);
             let is_better = |rank: &Rank| best.as_ref().is_none_or(|(best, _)| rank < best);
-            let Some(rank) = wanted.hints.rank(spoken.judged).filter(is_better) else { continue };
-            let said = self.models.said(wanted.task, spoken.tasks);
+            let Some(rank) = wanted.hints.rank(judged).filter(is_better) else { continue };
+            let said = self.models.said(wanted.task, prediction);
             if !said.is_empty() {
                 let was_exact = best.as_ref().is_some_and(|(best, _)| wanted.hints.is_exact(*best));
                 self.open -= usize::from(wanted.hints.is_exact(rank) && !was_exact);
-                *best = Some((rank, Found { judged: spoken.judged, said }));
+                *best = Some((rank, Found { judged, said }));
             }
         }
     }

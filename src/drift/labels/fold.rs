@@ -8,20 +8,11 @@ use super::{
 use crate::{
     codec::Schemas,
     config,
-    drift::panes::{LabelPane, LabelSeries},
+    drift::panes::{LabelPane, LabelSeries, Place},
     fault::Fault,
     ops::metrics::{LabelLookup, Metrics},
     stream::Chunk,
 };
-
-/// Where a time belongs, by the start of a pane that is open, milliseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Its pane.
-    Open(i64),
-    /// Its pane is closed: the newest one, where late records are counted.
-    Late(i64),
-}
 
 /// What the job keeps of the partitions of labels.
 pub trait Lane {
@@ -121,8 +112,8 @@ impl<P: Past> Labels<P> {
     fn count(&self, learnt: &Learnt, found: Option<&Found>, lane: &mut impl Lane) {
         let start = match lane.place(learnt.partition, learnt.time_ms) {
             Place::Open(start) => start,
-            Place::Late(newest) => {
-                lane.pane(learnt.partition, newest).into_iter().for_each(|pane| pane.late += 1);
+            Place::Late(oldest) => {
+                lane.pane(learnt.partition, oldest).into_iter().for_each(|pane| pane.late += 1);
                 return;
             }
         };

@@ -16,7 +16,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Found, Judged, Models, Rank, Said, Spoken, Wanted};
+use super::{Found, Judged, Models, Rank, Said, Wanted};
+use crate::records::PredictionView;
 
 /// Words (8 bytes) before what an arm said: length and partition, link, key, offset, time.
 const HEAD_WORDS: usize = 6;
@@ -39,11 +40,9 @@ impl Index {
         Self(Arc::new(Mutex::new(Ring::new(models, bytes_max))))
     }
 
-    /// Adds the predictions of a chunk, and drops as many of the oldest as need be. Those of which nothing can be read are
-    /// passed over.
-    pub fn insert<'p>(&self, spoken: impl IntoIterator<Item = Spoken<'p>>) {
-        let mut ring = self.lock();
-        spoken.into_iter().for_each(|spoken| ring.insert(&spoken));
+    /// Who adds the predictions of a chunk. Nobody else gets at the index until it is dropped.
+    pub fn writer(&self) -> IndexWriter<'_> {
+        IndexWriter(self.lock())
     }
 
     /// What answers each label best of what is here, and how well.
@@ -65,6 +64,16 @@ impl Index {
     // A panic elsewhere leaves at worst an entry that was not finished, behind the end.
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds predictions to an [`Index`].
+pub struct IndexWriter<'a>(MutexGuard<'a, Ring>);
+
+impl IndexWriter<'_> {
+    /// Adds a prediction, and drops as many of the oldest as need be. One of which nothing can be read is passed over.
+    pub fn insert(&mut self, prediction: &PredictionView<'_>) {
+        self.0.insert(prediction);
     }
 }
 
@@ -118,12 +127,13 @@ impl Ring {
         self.hashers.each_ref().map(|hasher| hasher.hash_one(message_id))
     }
 
-    fn insert(&mut self, spoken: &Spoken<'_>) {
-        let (key, Judged { partition, offset, decided_at }) = (self.key(spoken.message_id), spoken.judged);
+    fn insert(&mut self, prediction: &PredictionView<'_>) {
+        let key = self.key(prediction.message_id);
+        let Judged { partition, offset, decided_at } = Judged::from(prediction);
         let Some(bucket) = self.bucket(key) else { return };
         self.made.clear();
         self.made.extend([0, self.heads[bucket], key[0], key[1], offset as u64, decided_at as u64]);
-        if !self.say(spoken) || self.made.len() == HEAD_WORDS || self.made.len() > self.words.len() {
+        if !self.say(prediction) || self.made.len() == HEAD_WORDS || self.made.len() > self.words.len() {
             return;
         }
         let words = self.made.len() as u64;
@@ -139,23 +149,21 @@ impl Ring {
     }
 
     /// False when there are too many arms.
-    fn say(&mut self, spoken: &Spoken<'_>) -> bool {
+    fn say(&mut self, prediction: &PredictionView<'_>) -> bool {
         let Self { models, arms, made, .. } = self;
-        for (model_at, model, said) in models.readable(spoken.tasks) {
-            let known = arms.iter().position(|(model, arm)| *model == model_at && *arm == said.model.arm);
+        for (model_at, model, said) in models.readable(prediction) {
+            let known = arms.iter().position(|(model, arm)| *model == model_at && arm == said.arm);
             let Some(arm) = known.or_else(|| {
-                (arms.len() < ARMS_MAX).then(|| arms.push((model_at, said.model.arm.to_string())))?;
+                (arms.len() < ARMS_MAX).then(|| arms.push((model_at, said.arm.to_owned())))?;
                 Some(arms.len() - 1)
             }) else {
                 return false;
             };
             made.push(arm as u64);
-            let is_said = |label: &String| said.labels.iter().any(|said| said == label);
-            made.extend(model.labels.chunks(WORD_BITS).map(|labels| {
-                let flags = labels.iter().enumerate().map(|(bit, label)| u64::from(is_said(label)) << bit);
-                flags.fold(0, |word, flag| word | flag)
-            }));
-            made.extend(said.calibrated.iter().map(|probability| probability.to_bits()));
+            let flags = made.len();
+            made.resize(flags + model.labels.len().div_ceil(WORD_BITS), 0);
+            model.chosen(&said).for_each(|label| made[flags + label / WORD_BITS] |= 1 << (label % WORD_BITS));
+            made.extend(said.calibrated().map(f64::to_bits));
         }
         true
     }

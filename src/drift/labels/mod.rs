@@ -37,10 +37,10 @@ mod table;
 mod testing;
 mod wanted;
 
-pub use fold::{Labels, Lane, Place};
-pub use index::Index;
+pub use fold::{Labels, Lane};
+pub use index::{Index, IndexWriter};
 pub use read_back::{Past, ReadBack};
 pub use rule::{Ruling, Strength, Weight, rule};
-pub use said::{Found, Judged, Model, Models, Said, Spoken};
+pub use said::{Found, Judged, Model, Models, Said};
 pub use table::{Changes, Contribution, Key, Remembered, Table};
 pub use wanted::{DECIDED_MS_TOLERANCE, Hints, Rank, Wanted};

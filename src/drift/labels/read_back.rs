@@ -17,13 +17,14 @@ use std::{
 
 use super::{
     DECIDED_MS_TOLERANCE, Found, Hints, Models, Wanted,
-    answers::{Answers, Id, Part, Source},
+    answers::Answers,
     plan::{Run, Search, merge},
 };
 use crate::{
-    codec::{Lookup, RecordReader, Schemas, wire},
+    codec::{Lookup, Schemas, wire},
     config::Kafka,
     fault::{Action, Fault, classify},
+    records::PredictionView,
     tail::{Log, POLL_MS, Polled, Span, TailError, TopicReader},
 };
 
@@ -171,9 +172,9 @@ impl Pass<'_> {
     /// The first prediction from `at` on, before `end`: its offset and that of its message.
     fn probe(&self, partition: i32, at: i64, end: i64) -> Result<Option<(i64, i64)>, Fault> {
         let mut found = None;
-        self.each(partition, Span { low: at, end }, |offset, reader, datum| {
-            found = reader.read::<Source>(datum).ok().map(|source| (offset, source.source_offset));
-            found.is_none()
+        self.each(partition, Span { low: at, end }, |offset, prediction| {
+            found = Some((offset, prediction.source_offset));
+            false
         })?;
         Ok(found)
     }
@@ -182,24 +183,21 @@ impl Pass<'_> {
     fn read(&self, partition: i32, run: &Run) -> Result<Vec<Option<Found>>, Fault> {
         let mut answers = Answers::new(self.models, run.members.iter().map(|&number| &self.wanted[number]));
         let span = Span { low: run.range.start, end: run.range.end };
-        self.each(partition, span, |_, reader, datum| {
-            let head = reader.read::<Id>(datum).ok().filter(|head| answers.want(&head.message_id));
-            if let Some(part) = head.and_then(|_| reader.read::<Part>(datum).ok()) {
-                answers.hear(&part.spoken());
-            }
+        self.each(partition, span, |_, prediction| {
+            answers.hear(prediction);
             answers.are_open()
         })?;
         Ok(answers.into_found())
     }
 
-    /// Calls `with` for every record of a span that has a reader, until it says so. Others are no predictions of ours.
+    /// Calls `with` for every prediction of a span, with its offset, until it says so. Other records are none of ours.
     fn each(
         &self,
         partition: i32,
         span: Span,
-        mut with: impl FnMut(i64, &RecordReader, &[u8]) -> bool,
+        mut with: impl FnMut(i64, &PredictionView<'_>) -> bool,
     ) -> Result<(), Fault> {
-        let mut patience = self.schemas.chunk_patience();
+        let (mut patience, mut resolved) = (self.schemas.chunk_patience(), Vec::new());
         let mut reading = self.reader.read(&[(partition, span)]).map_err(not_read)?;
         loop {
             self.check()?;
@@ -216,10 +214,14 @@ impl Pass<'_> {
             };
             let payload = rdkafka::Message::payload(&message).unwrap_or_default();
             let Ok((id, datum)) = wire::split(payload) else { continue };
-            match self.schemas.reader(id, &mut patience) {
-                Lookup::Known(reader) if !with(rdkafka::Message::offset(&message), &reader, datum) => return Ok(()),
-                Lookup::Known(_) | Lookup::Unknown | Lookup::Unreadable => {}
+            let reader = match self.schemas.reader(id, &mut patience) {
+                Lookup::Known(reader) => reader,
+                Lookup::Unknown | Lookup::Unreadable => continue,
                 Lookup::Away => return Err(Fault::new(wait(), "reading predictions back: waiting for the registry")),
+            };
+            let prediction = reader.read_prediction(datum, &mut resolved);
+            if prediction.is_ok_and(|prediction| !with(rdkafka::Message::offset(&message), &prediction)) {
+                return Ok(());
             }
         }
     }

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{Bundle, Digest},
-    records::{Prediction, TaskPrediction},
+    records::{PredictionView, TaskView},
 };
 
 /// A configured model, as far as labels need it.
@@ -39,6 +39,11 @@ impl Model {
     pub(super) fn truth(&self, labels: &[String]) -> Vec<bool> {
         self.labels.iter().map(|label| labels.contains(label)).collect()
     }
+
+    /// Places of its labels that were chosen.
+    pub(super) fn chosen(&self, said: &TaskView<'_>) -> impl Iterator<Item = usize> {
+        said.labels().filter_map(|chosen| self.labels.iter().position(|label| label == chosen))
+    }
 }
 
 /// The configured models: one or several of each task.
@@ -68,25 +73,25 @@ impl Models {
     /// Entries whose truth can be read: of a configured model, with as many probabilities. With the place of the model.
     pub(super) fn readable<'p>(
         &self,
-        tasks: &'p [TaskPrediction<'p>],
-    ) -> impl Iterator<Item = (usize, &Model, &'p TaskPrediction<'p>)> {
-        tasks.iter().filter_map(|said| {
-            let is_of = |model: &Model| model.task == said.task && model.digest.0 == said.model.digest;
+        prediction: &PredictionView<'p>,
+    ) -> impl Iterator<Item = (usize, &Model, TaskView<'p>)> + use<'_, 'p> {
+        prediction.tasks().filter_map(|said| {
+            let is_of = |model: &Model| model.task == said.task && model.digest.0 == *said.digest;
             let place = self.0.iter().position(is_of)?;
             let model = &self.0[place];
-            (said.calibrated.len() == model.labels.len()).then_some((place, model, said))
+            (said.calibrated().count() == model.labels.len()).then_some((place, model, said))
         })
     }
 
     /// What a prediction said of `task`: an entry per arm that can be read.
-    pub(super) fn said(&self, task: &str, tasks: &[TaskPrediction<'_>]) -> Vec<Said> {
-        let said = |(_, model, said): (usize, &Model, &TaskPrediction<'_>)| Said {
-            arm: said.model.arm.to_string(),
-            digest: model.digest,
-            probabilities: said.calibrated.clone(),
-            said: model.labels.iter().map(|label| said.labels.iter().any(|said| said == label)).collect(),
+    pub(super) fn said(&self, task: &str, prediction: &PredictionView<'_>) -> Vec<Said> {
+        let said = |(_, model, said): (usize, &Model, TaskView<'_>)| {
+            let mut flags = vec![false; model.labels.len()];
+            model.chosen(&said).for_each(|label| flags[label] = true);
+            let (arm, probabilities) = (said.arm.to_owned(), said.calibrated().collect());
+            Said { arm, digest: model.digest, probabilities, said: flags }
         };
-        self.readable(tasks).filter(|(_, model, _)| model.task == task).map(said).collect()
+        self.readable(prediction).filter(|(_, model, _)| model.task == task).map(said).collect()
     }
 }
 
@@ -115,6 +120,13 @@ pub struct Judged {
     pub decided_at: i64,
 }
 
+impl From<&PredictionView<'_>> for Judged {
+    fn from(prediction: &PredictionView<'_>) -> Self {
+        let &PredictionView { source_partition: partition, source_offset: offset, decided_at, .. } = prediction;
+        Self { partition, offset, decided_at }
+    }
+}
+
 /// A prediction that answers a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -122,25 +134,6 @@ pub struct Found {
     pub judged: Judged,
     /// What it said of the label's task, at least one entry.
     pub said: Vec<Said>,
-}
-
-/// A prediction, as far as labels need it.
-#[derive(Clone, Copy, Debug)]
-pub struct Spoken<'p> {
-    /// The producer's id of the message.
-    pub message_id: &'p str,
-    /// Which prediction.
-    pub judged: Judged,
-    /// An entry per task and arm.
-    pub tasks: &'p [TaskPrediction<'p>],
-}
-
-impl<'p> From<&'p Prediction<'p>> for Spoken<'p> {
-    fn from(prediction: &'p Prediction<'p>) -> Self {
-        let &Prediction { source_partition: partition, source_offset: offset, decided_at, .. } = prediction;
-        let judged = Judged { partition, offset, decided_at };
-        Self { message_id: &prediction.message_id, judged, tasks: &prediction.tasks }
-    }
 }
 
 /// Numbers as the shortest text that reads back as the same bits: our JSON reader may be off by the last bit of a number,

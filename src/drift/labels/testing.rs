@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Found, Judged, Lane, Model, Models, Past, Place, Spoken, Table, Wanted, answers::Answers};
+use super::{Found, Judged, Lane, Model, Models, Past, Table, Wanted, answers::Answers};
 use crate::{
-    codec::RecordWriter,
+    codec::{Datum, RecordWriter},
     config,
-    drift::panes::LabelPane,
+    drift::panes::{LabelPane, Place},
     fault::Fault,
     model::Digest,
-    records::{Label, LabelSource, ModelRef, TaskPrediction},
+    records::{Action, Label, LabelSource, ModelRef, Prediction, PredictionView, TaskPrediction, UserFeatures},
     stream::Chunk,
 };
 
@@ -30,17 +30,13 @@ pub(super) fn models() -> Arc<Models> {
     ]))
 }
 
-/// A prediction that can be kept.
+/// A prediction, as it lies in its topic.
 #[derive(Clone, Debug)]
-pub(super) struct Predicted {
-    pub(super) message_id: String,
-    pub(super) judged: Judged,
-    pub(super) tasks: Vec<TaskPrediction<'static>>,
-}
+pub(super) struct Predicted(Vec<u8>);
 
 impl Predicted {
-    pub(super) fn spoken(&self) -> Spoken<'_> {
-        Spoken { message_id: &self.message_id, judged: self.judged, tasks: &self.tasks }
+    pub(super) fn view(&self) -> PredictionView<'_> {
+        PredictionView::of(&self.0).unwrap()
     }
 }
 
@@ -49,7 +45,31 @@ pub(super) fn judged(partition: i32, offset: i64, decided_at: i64) -> Judged {
 }
 
 pub(super) fn predicted(message_id: &str, judged: Judged, tasks: Vec<TaskPrediction<'static>>) -> Predicted {
-    Predicted { message_id: message_id.into(), judged, tasks }
+    let mut datum = Vec::new();
+    let prediction = Prediction {
+        message_id: message_id.into(),
+        idempotency_key: None,
+        revision: 0,
+        user_hash: [0; 16],
+        text_hash: [0; 32],
+        hash_key_id: "k".into(),
+        source_partition: judged.partition,
+        source_offset: judged.offset,
+        created_at: judged.decided_at,
+        decided_at: judged.decided_at,
+        language: "en".into(),
+        action: Action::Allow,
+        degraded: Vec::new(),
+        user_features: UserFeatures::Unused,
+        user_features_age_ms: None,
+        features: Vec::new(),
+        feature_contract: "c".into(),
+        unknown_term_ratio: None,
+        text_chars: None,
+        tasks,
+    };
+    prediction.encode(&mut datum);
+    Predicted(datum)
 }
 
 pub(super) fn said(
@@ -91,8 +111,9 @@ pub(super) fn label(message_id: &str, labels: &[&str], labelled_at: i64) -> Labe
 
 /// With everything that its verdict says.
 pub(super) fn about(predicted: &Predicted, labels: &[&str], labelled_at: i64) -> Label {
-    let Judged { partition, offset, decided_at } = predicted.judged;
-    let label = label(&predicted.message_id, labels, labelled_at);
+    let view = predicted.view();
+    let Judged { partition, offset, decided_at } = Judged::from(&view);
+    let label = label(view.message_id, labels, labelled_at);
     Label { source_partition: Some(partition), source_offset: Some(offset), decided_at: Some(decided_at), ..label }
 }
 
@@ -125,7 +146,7 @@ impl Past for Log {
         }
         let models = models();
         let mut answers = Answers::new(&models, wanted);
-        self.predictions.iter().for_each(|predicted| answers.hear(&predicted.spoken()));
+        self.predictions.iter().for_each(|predicted| answers.hear(&predicted.view()));
         Ok(answers.into_found())
     }
 }

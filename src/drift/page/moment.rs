@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    drift::reference::score_name,
+    drift::names::score_name,
     records::{
         DriftAlarm, DriftFinding, DriftReport, DriftStatus, DriftTest, FeatureKind, Figure, LabelCounts,
         PredictionCounts,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     records::{AlarmKind, DriftFinding, DriftStatistic, DriftStatus, FeatureKind},
-    tail::rfc3339,
+    tail,
 };
 
 /// Findings that are told in words; the table has all.
@@ -125,11 +125,7 @@ pub(super) fn kind(about: AlarmKind) -> &'static str {
 
 /// `2026-01-31 10:00 UTC`, with seconds where they matter.
 pub(super) fn minute(time_ms: i64) -> String {
-    let text = rfc3339(time_ms);
-    match text.strip_suffix(":00.000Z").or_else(|| text.strip_suffix(".000Z")) {
-        Some(time) => format!("{} UTC", time.replace('T', " ")),
-        None => text,
-    }
+    tail::minute(time_ms).replace('T', " ").replace('Z', " UTC")
 }
 
 #[cfg(test)]
@@ -144,6 +140,6 @@ mod tests {
         assert_eq!([0.0, 0.5, 3.4e-12].map(chance), ["0", "0.500", "3e-12"]);
         assert_eq!(minute(1_769_853_600_000), "2026-01-31 10:00 UTC");
         assert_eq!(minute(1_769_853_601_000), "2026-01-31 10:00:01 UTC");
-        assert_eq!(minute(1_769_853_600_007), "2026-01-31T10:00:00.007Z");
+        assert_eq!(minute(1_769_853_600_007), "2026-01-31 10:00:00.007 UTC");
     }
 }

@@ -13,10 +13,19 @@ use super::{
 /// Something of each task and arm.
 pub type ByArm<T> = BTreeMap<String, BTreeMap<String, T>>;
 
+/// Where a record counts, by the start of a pane that is open, milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the pane of its time.
+    Open(i64),
+    /// That pane is closed: it counts as late, in the oldest pane that is open.
+    Late(i64),
+}
+
 /// Predictions of a pane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PredictionPane {
-    /// Came after their pane was closed, while this one was the newest.
+    /// Came after their pane was closed, while this one was the oldest that was open.
     pub late: u64,
     /// Stamped later than they were decided.
     pub clamped: u64,
@@ -44,7 +53,7 @@ pub struct PredictionSeries {
 /// Labels of a pane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelPane {
-    /// Came after their pane was closed, while this one was the newest.
+    /// Came after their pane was closed, while this one was the oldest that was open.
     pub late: u64,
     /// Records that are no labels, or of a task that is not configured.
     pub unreadable: u64,

@@ -18,8 +18,7 @@ pub use self::{
     build::{BuildError, Builder, Built},
     validate::{FROM_CHARS_MAX, ReferenceError},
 };
-use super::Baseline;
-pub use super::names::{CATEGORIES, UNKNOWN_TERM_RATIO, score_name};
+use super::{Baseline, names::number_names};
 use crate::features::contract::Contract;
 
 /// The format that this version reads.
@@ -28,8 +27,9 @@ pub const FORMAT: u32 = 1;
 /// Its name in a bundle, as this version writes it.
 pub const FILE: &str = "reference.json";
 
-/// Counts of predictions from when all was well, and what they are of. The numbers are the features of the bundle's
-/// contract, [`UNKNOWN_TERM_RATIO`], and `score LABEL` of each label; the categories are [`CATEGORIES`].
+/// Counts of predictions from when all was well, and what they are of. The numbers are [`number_names`] of the features of
+/// the bundle's contract and of its labels; the categories are
+/// [`CATEGORIES`](super::names::CATEGORIES).
 ///
 /// A category that the predictions do not tell is empty, and then no window is held against it: `user_features` is so
 /// where a training judged the rows of a model that reads user features, for only a running store has fresh, cached and
@@ -68,6 +68,6 @@ impl Subject<'_> {
     /// The names of its numbers, in their order.
     fn number_names(&self) -> Vec<String> {
         let features = self.contract.features().iter().map(|feature| feature.name.as_str());
-        super::names::number_names(features, self.labels.iter().map(String::as_str))
+        number_names(features, self.labels.iter().map(String::as_str))
     }
 }

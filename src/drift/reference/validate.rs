@@ -2,8 +2,11 @@
 
 use thiserror::Error;
 
-use super::{BundleReference, CATEGORIES, FORMAT, Subject};
-use crate::drift::sketch::{Categories, NAME_BYTES_MAX, NAMES_MAX, Reference};
+use super::{BundleReference, FORMAT, Subject};
+use crate::drift::{
+    names::CATEGORIES,
+    sketch::{Categories, NAME_BYTES_MAX, NAMES_MAX, Reference},
+};
 
 /// Characters of [`BundleReference::from`].
 pub const FROM_CHARS_MAX: usize = 200;

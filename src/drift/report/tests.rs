@@ -5,7 +5,8 @@ use crate::{
     codec::{RecordReader, RecordWriter, wire},
     drift::{
         Baseline,
-        reference::{FORMAT, UNKNOWN_TERM_RATIO, score_name},
+        names::{UNKNOWN_TERM_RATIO, score_name},
+        reference::FORMAT,
         reliability::{Expected, Labelled},
         sketch::{Categories, Reference},
     },

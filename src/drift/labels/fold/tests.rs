@@ -21,7 +21,7 @@ fn labels(predictions: &[Predicted], indexed: &[bool]) -> Labels<Log> {
     let schemas = Arc::new(Schemas::try_new(&config.schemas, runtime.handle()).unwrap());
     let index = Index::new(models(), 1 << 16);
     let is_in = predictions.iter().zip(indexed).filter(|(_, is_in)| **is_in);
-    index.insert(is_in.map(|(predicted, _)| predicted.spoken()));
+    is_in.for_each(|(predicted, _)| index.writer().insert(&predicted.view()));
     let past = Log { predictions: predictions.to_vec(), ..Log::default() };
     Labels::new(&config.drift, models(), index, past, schemas, crate::ops::metrics::Metrics::new())
 }

@@ -12,6 +12,11 @@ use crate::records::{Label, TaskPrediction};
 
 const BYTES_MAX: usize = 1 << 20;
 
+fn insert<'p>(index: &Index, predictions: impl IntoIterator<Item = &'p Predicted>) {
+    let mut writer = index.writer();
+    predictions.into_iter().for_each(|predicted| writer.insert(&predicted.view()));
+}
+
 fn topics(probability: f64, arm: &'static str) -> TaskPrediction<'static> {
     said("topic", arm, 3, if probability > 0.5 { &["a", "h"] } else { &[] }, &[probability; 8])
 }
@@ -52,7 +57,7 @@ proptest! {
     ) {
         let models = models();
         let index = Index::new(models.clone(), BYTES_MAX);
-        index.insert(predictions.iter().map(Predicted::spoken));
+        insert(&index, &predictions);
         let wanted: Vec<_> = labels.iter().map(|(label, own)| Wanted {
             message_id: &label.message_id,
             task: &label.task,
@@ -62,7 +67,7 @@ proptest! {
         // was judged twice.
         for (wanted, found) in wanted.iter().zip(index.find(&wanted)) {
             let mut answers = Answers::new(&models, [wanted]);
-            predictions.iter().for_each(|predicted| answers.hear(&predicted.spoken()));
+            predictions.iter().for_each(|predicted| answers.hear(&predicted.view()));
             let answer = answers.into_found().remove(0);
             prop_assert_eq!(found.as_ref().map(|(_, found)| found), answer.as_ref());
             if let Some((rank, found)) = found {
@@ -80,7 +85,7 @@ proptest! {
         let all: Vec<_> = predictions.into_iter().enumerate()
             .map(|(number, tasks)| predicted(&format!("m{number}"), judged(0, number as i64, 5), tasks))
             .collect();
-        all.chunks(7).for_each(|chunk| index.insert(chunk.iter().map(Predicted::spoken)));
+        all.chunks(7).for_each(|chunk| insert(&index, chunk));
         {
             let ring = index.lock();
             prop_assert!((ring.heads.len() + ring.words.len()) * 8 <= bytes_max);
@@ -88,15 +93,15 @@ proptest! {
         // Any task will do to see whether it is there.
         let is_there = |predicted: &&Predicted| ["spam", "topic"].iter().any(|task| {
             let hints = Hints::of(&label("", &[], 0), 0);
-            index.find(&[Wanted { message_id: &predicted.message_id, task, hints }])[0].is_some()
+            index.find(&[Wanted { message_id: predicted.view().message_id, task, hints }])[0].is_some()
         });
         let models = models();
-        let readable: Vec<_> = all.iter().filter(|predicted| models.readable(&predicted.tasks).next().is_some()).collect();
+        let readable: Vec<_> = all.iter().filter(|predicted| models.readable(&predicted.view()).next().is_some()).collect();
         let there: Vec<_> = readable.iter().copied().filter(is_there).collect();
         prop_assert_eq!(there.len(), index.len());
         if bytes_max > 4_000 {
             prop_assert!(there.len() >= readable.len().min(8));
-            prop_assert!(readable.iter().rev().zip(there.iter().rev()).all(|(all, there)| all.message_id == there.message_id));
+            prop_assert!(readable.iter().rev().zip(there.iter().rev()).all(|(all, there)| all.view().message_id == there.view().message_id));
         }
     }
 }
@@ -105,7 +110,7 @@ proptest! {
 fn an_id_without_end_and_arms_without_end_are_bounded() {
     let index = Index::new(models(), BYTES_MAX);
     let same = predicted("m", judged(0, 7, 5), spam(0.9));
-    index.insert(std::iter::repeat_n(same.spoken(), 100_000));
+    insert(&index, std::iter::repeat_n(&same, 100_000));
     assert!(index.len() < BYTES_MAX / 80, "{}", index.len());
     let other = index.find(&[Wanted { message_id: "m", task: "topic", hints: Hints::of(&label("", &[], 0), 0) }]);
     assert_eq!(other, [None]);
@@ -113,7 +118,7 @@ fn an_id_without_end_and_arms_without_end_are_bounded() {
     for arm in 0..2 * ARMS_MAX {
         let mut tasks = spam(0.9);
         tasks[0].model.arm = arm.to_string().into();
-        index.insert([predicted(&format!("arm {arm}"), judged(0, 1, 5), tasks).spoken()]);
+        insert(&index, [&predicted(&format!("arm {arm}"), judged(0, 1, 5), tasks)]);
     }
     assert_eq!(index.lock().arms.len(), ARMS_MAX);
 }
@@ -130,7 +135,7 @@ fn labels_fill_more_than_a_word() {
     let index = Index::new(Arc::new(Models::new(vec![model])), BYTES_MAX);
     let probabilities: Vec<f64> = (0..130).map(|number| f64::from(number) / 130.0).collect();
     let tasks = vec![said("wide", "live", 7, &["l0", "l63", "l64", "l129"], &probabilities)];
-    index.insert([predicted("m", judged(0, 0, 0), tasks).spoken()]);
+    insert(&index, [&predicted("m", judged(0, 0, 0), tasks)]);
     let found = index.find(&[Wanted { message_id: "m", task: "wide", hints: Hints::of(&label("", &[], 0), 0) }]);
     let said = &found[0].as_ref().unwrap().1.said[0];
     let set: Vec<_> = (0..130).filter(|&label| said.said[label]).collect();
@@ -143,12 +148,15 @@ fn time_of_an_insert() {
     for (name, tasks) in [("binary", spam(0.9)), ("8 classes", vec![topics(0.9, "live")])] {
         // Ids as long as a UUID; more than there is room for, so that the oldest are dropped on the way.
         let index = Index::new(models(), 32 << 20);
-        // Of whole chunks, just made, as the lane inserts them: half of them take no longer, whatever else the machine does.
+        // Of whole chunks, just read, as the lane inserts them: half of them take no longer, whatever else the machine does.
         let of_chunk = |chunk: i64| {
             let one = |number| predicted(&format!("{number:036}"), judged(0, number, number), tasks.clone());
             let made: Vec<_> = (chunk * 512..chunk * 512 + 512).map(one).collect();
+            let views: Vec<_> = made.iter().map(Predicted::view).collect();
             let start = Instant::now();
-            index.insert(made.iter().map(|one| black_box(one).spoken()));
+            let mut writer = index.writer();
+            views.iter().for_each(|view| writer.insert(black_box(view)));
+            drop(writer);
             start.elapsed().as_nanos() as f64 / made.len() as f64
         };
         let mut times: Vec<_> = (0..2_000).map(of_chunk).collect();

@@ -1,14 +1,19 @@
 //! The drift job: windows, what counts as drift, labels, and whom to tell.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+mod alert;
+mod rule;
+mod window;
 
-use serde::{Deserialize, Deserializer, de::Error};
+use std::time::Duration;
 
+use serde::Deserialize;
+
+pub use self::{alert::Alert, rule::RuleConfig, window::WindowSize};
 use super::{
-    ConfigError, SecretSource,
-    limits::{filled, limit, within},
+    ConfigError,
+    limits::{limit, within},
 };
-use crate::drift::{Floors, Rule, alarm::Hysteresis};
+use crate::drift::alarm::Hysteresis;
 
 /// Windows that are watched at once.
 const WINDOWS_MAX: usize = 8;
@@ -68,116 +73,6 @@ impl Default for Drift {
     }
 }
 
-/// Length and step of a window: `1h` tumbles, `24h/1h` slides by an hour. Windows start at multiples of the step since
-/// the epoch, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowSize {
-    /// Length, milliseconds.
-    pub size_ms: i64,
-    /// From one start to the next, milliseconds.
-    pub slide_ms: i64,
-}
-
-/// Units of a duration, the largest first.
-const UNITS: [(&str, i64); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-
-fn duration_ms(text: &str) -> Option<i64> {
-    let (number, unit_ms) = UNITS.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, ms)))?;
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    number.parse::<i64>().ok().filter(|_| digits)?.checked_mul(*unit_ms).filter(|ms| (1..=31 * 86_400_000).contains(ms))
-}
-
-impl WindowSize {
-    /// The longest panes that these windows can be put together from, milliseconds.
-    pub fn pane_ms(windows: &[Self]) -> i64 {
-        windows.iter().map(|window| window.slide_ms).fold(0, gcd).max(1)
-    }
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-impl FromStr for WindowSize {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let help = "give a length such as 1h, or length and step such as 24h/1h, of s, m, h and d, at most 31d";
-        let (size, slide) = text.split_once('/').unwrap_or((text, text));
-        let (size_ms, slide_ms) = (duration_ms(size).ok_or(help)?, duration_ms(slide).ok_or(help)?);
-        if size_ms % slide_ms != 0 {
-            return Err("the length must be a multiple of the step");
-        }
-        Ok(Self { size_ms, slide_ms })
-    }
-}
-
-impl fmt::Display for WindowSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |ms: i64| {
-            // A day is written as hours, as people say it of windows.
-            let (unit, unit_ms) = UNITS[1..].iter().find(|(_, unit_ms)| ms % unit_ms == 0).unwrap_or(&("s", 1_000));
-            format!("{}{unit}", ms / unit_ms)
-        };
-        match self.size_ms == self.slide_ms {
-            true => f.write_str(&part(self.size_ms)),
-            false => write!(f, "{}/{}", part(self.size_ms), part(self.slide_ms)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for WindowSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-/// [`Rule`], as it is configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RuleConfig {
-    /// Of what is called moved, the share that may be chance.
-    pub alpha: f64,
-    /// Fewer values say nothing.
-    pub values_min: u64,
-    /// Least KS distance that matters.
-    pub ks_min: f64,
-    /// Least shift of a mean, standard deviations.
-    pub mean_min: f64,
-    /// Least population stability index.
-    pub psi_min: f64,
-    /// Least Jensen-Shannon distance.
-    pub js_min: f64,
-    /// Least Cramér's V.
-    pub cramers_v_min: f64,
-}
-
-impl Default for RuleConfig {
-    fn default() -> Self {
-        let Rule { alpha, values_min, floors } = Rule::default();
-        let Floors { ks, mean, psi, jensen_shannon, cramers_v } = floors;
-        Self {
-            alpha,
-            values_min,
-            ks_min: ks,
-            mean_min: mean,
-            psi_min: psi,
-            js_min: jensen_shannon,
-            cramers_v_min: cramers_v,
-        }
-    }
-}
-
-impl RuleConfig {
-    /// What it says.
-    pub fn rule(&self) -> Rule {
-        let &Self { alpha, values_min, ks_min, mean_min, psi_min, js_min, cramers_v_min } = self;
-        let floors =
-            Floors { ks: ks_min, mean: mean_min, psi: psi_min, jensen_shannon: js_min, cramers_v: cramers_v_min };
-        Rule { alpha, values_min, floors }
-    }
-}
-
 /// When drift becomes an alarm.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -234,40 +129,6 @@ impl Default for Labels {
     }
 }
 
-/// Whom to tell of an alarm, besides the log and the reports themselves.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Alert {
-    /// Where alarms are posted as JSON: raised and cleared, at least once each.
-    pub webhook: Option<String>,
-    /// Sent as a bearer token.
-    pub webhook_token: SecretSource,
-    /// How long one attempt may take, milliseconds.
-    pub webhook_ms_max: u64,
-    /// Attempts, with pauses that double from a second up to five minutes.
-    pub webhook_attempts_max: u32,
-    /// Program and arguments that are run when an incident starts, at most once each; the alarm is its standard input.
-    pub retrain_command: Vec<String>,
-    /// Where it runs; none is where the job runs.
-    pub retrain_folder: Option<PathBuf>,
-    /// It is ended after so long, seconds.
-    pub retrain_seconds_max: u64,
-}
-
-impl Default for Alert {
-    fn default() -> Self {
-        Self {
-            webhook: None,
-            webhook_token: SecretSource::default(),
-            webhook_ms_max: 5_000,
-            webhook_attempts_max: 10,
-            retrain_command: Vec::new(),
-            retrain_folder: None,
-            retrain_seconds_max: 3_600,
-        }
-    }
-}
-
 impl Drift {
     /// The group that reads predictions.
     pub fn group_id(&self, stream: &str) -> String {
@@ -303,14 +164,7 @@ impl Drift {
         within("drift.future_seconds_max", self.future_seconds_max, 0..=86_400)?;
         within("drift.snapshot_ms", self.snapshot_ms, 10..=60_000)?;
         within("drift.sample_ratio", self.sample_ratio, 1e-6..=1.0)?;
-        let RuleConfig { alpha, values_min, ks_min, mean_min, psi_min, js_min, cramers_v_min } = self.rule;
-        within("drift.rule.alpha", alpha, 1e-12..=1.0)?;
-        within("drift.rule.values_min", values_min, 1..=1_000_000_000)?;
-        let floors =
-            [("ks", ks_min), ("mean", mean_min), ("psi", psi_min), ("js", js_min), ("cramers_v", cramers_v_min)];
-        for (name, floor) in floors {
-            within(&format!("drift.rule.{name}_min"), floor, 1e-9..=100.0)?;
-        }
+        self.rule.validate()?;
         within("drift.alarm.raise_windows", self.alarm.raise_windows, 1..=100)?;
         within("drift.alarm.clear_windows", self.alarm.clear_windows, 1..=100)?;
         within("drift.alarm.ece_min", self.alarm.ece_min, 0.0..=1.0)?;
@@ -324,43 +178,9 @@ impl Drift {
     }
 }
 
-impl Alert {
-    fn validate(&self) -> Result<(), ConfigError> {
-        within("drift.alert.webhook_ms_max", self.webhook_ms_max, 100..=60_000)?;
-        within("drift.alert.webhook_attempts_max", self.webhook_attempts_max, 1..=100)?;
-        within("drift.alert.retrain_seconds_max", self.retrain_seconds_max, 1..=604_800)?;
-        if let Some(program) = self.retrain_command.first() {
-            filled("drift.alert.retrain_command[0]", program)?;
-        }
-        // What is refused is not shown: it may hold a secret.
-        let is_url = |url: &String| {
-            reqwest::Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
-        };
-        match &self.webhook {
-            Some(url) if !is_url(url) => Err(limit("drift.alert.webhook", "no such URL", "an http:// or https:// URL")),
-            _ => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
-
-    #[test]
-    fn windows_tumble_or_slide() {
-        let window = |text: &str| text.parse::<WindowSize>().map(|window| (window.size_ms, window.slide_ms));
-        assert_eq!(window("1h"), Ok((3_600_000, 3_600_000)));
-        assert_eq!(window("24h/15m"), Ok((86_400_000, 900_000)));
-        for wrong in ["", "h", "0h", "1h/7m", "-1h", "+1h", "1 h", "32d", "1h/", "/1h", "9999999999999999d"] {
-            assert!(window(wrong).is_err(), "{wrong}");
-        }
-        for name in ["1h", "24h/15m", "90s", "24h"] {
-            assert_eq!(name.parse::<WindowSize>().unwrap().to_string(), name);
-        }
-        assert_eq!("1d".parse::<WindowSize>().unwrap().to_string(), "24h");
-    }
 
     #[test]
     fn each_bad_line_says_what_is_allowed() {
