@@ -31,6 +31,14 @@ struct Counted {
     categories: Vec<Option<String>>,
 }
 
+/// Of a hundred predictions, so many are drawn from those whose text has one of these labels, the others from the rest.
+#[derive(Clone, Copy)]
+struct Shift {
+    name: &'static str,
+    of_hundred: usize,
+    labels: &'static [&'static str],
+}
+
 /// A corpus whose lines are a label, a tab and a text, after `headers` others.
 struct Corpus {
     name: &'static str,
@@ -115,21 +123,20 @@ fn halves<'r>(rows: &'r [Counted], random: &mut Random) -> [Vec<&'r Counted>; 2]
     [rows, other]
 }
 
-/// Windows of `n` predictions that raise an alarm. Where a shift is given, that many of a hundred are drawn from the rows
-/// with these labels, the others from the rest.
-fn alarms(rows: &[Counted], n: usize, windows: usize, shift: Option<(usize, &[&str])>) -> usize {
+/// Windows of `n` predictions that raise an alarm.
+fn alarms(rows: &[Counted], n: usize, windows: usize, shift: Option<Shift>) -> usize {
     let (mut random, rule) = (Random::new(11), Rule::default());
     let mut found = 0;
     for start in (0..windows).step_by(10) {
         let [reference, others] = halves(rows, &mut random);
         let known = baseline(&reference);
-        let wanted = |row: &&&Counted| shift.is_some_and(|(_, labels)| labels.contains(&row.truth.as_str()));
+        let wanted = |row: &&&Counted| shift.is_some_and(|shift| shift.labels.contains(&row.truth.as_str()));
         let (these, those): (Vec<_>, Vec<_>) = others.iter().partition(wanted);
         for _ in start..windows.min(start + 10) {
             let mut window = Window::of(&known);
             for _ in 0..n {
                 let from = match shift {
-                    Some((of_hundred, _)) if random.below(100) < of_hundred => &these,
+                    Some(shift) if random.below(100) < shift.of_hundred => &these,
                     _ => &those,
                 };
                 let row: &Counted = from[random.below(from.len())];
@@ -145,13 +152,14 @@ fn alarms(rows: &[Counted], n: usize, windows: usize, shift: Option<(usize, &[&s
 #[ignore = "needs data/spam-sms and data/topics-r8; ./dev test fetches them. Prints the table of docs/drift.md"]
 fn two_hundred_windows_of_real_traffic_raise_no_alarm_and_shifted_ones_do() {
     println!("| corpus | traffic | n | windows | alarms |\n| --- | --- | ---: | ---: | ---: |");
-    let rare: &[&str] = &["crude", "grain", "interest", "money-fx", "ship", "trade"];
+    let spam = |name, of_hundred| Shift { name, of_hundred, labels: &["spam"] };
+    let rare = &["crude", "grain", "interest", "money-fx", "ship", "trade"];
+    let rare = |name, of_hundred| Shift { name, of_hundred, labels: rare };
     // The smaller shift of each is about as large as the floors: it is printed only.
-    let shifts: [(Corpus, [(&str, usize, &[&str]); 2]); 2] = [
-        (SMS, [("spam from 13 % to 20 %", 20, &["spam"]), ("spam from 13 % to 30 %", 30, &["spam"])]),
-        (NEWS, [("rare topics from 19 % to 26 %", 26, rare), ("rare topics from 19 % to 40 %", 40, rare)]),
-    ];
-    for (corpus, shifts) in shifts {
+    for (corpus, shifts) in [
+        (SMS, [spam("spam from 13 % to 20 %", 20), spam("spam from 13 % to 30 %", 30)]),
+        (NEWS, [rare("rare topics from 19 % to 26 %", 26), rare("rare topics from 19 % to 40 %", 40)]),
+    ] {
         let rows = corpus.predictions();
         let run = |traffic: &str, n: usize, shift| {
             let found = alarms(&rows, n, WINDOWS, shift);
@@ -161,7 +169,7 @@ fn two_hundred_windows_of_real_traffic_raise_no_alarm_and_shifted_ones_do() {
         for n in SIZES {
             assert_eq!(run("as it is", n, None), 0, "{} at {n}", corpus.name);
         }
-        let [smaller, larger] = shifts.map(|(name, of_hundred, labels)| run(name, 1_000, Some((of_hundred, labels))));
+        let [smaller, larger] = shifts.map(|shift| run(shift.name, 1_000, Some(shift)));
         assert!(smaller < larger && larger == WINDOWS, "{}: {smaller}, {larger}", corpus.name);
     }
 }
