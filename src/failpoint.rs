@@ -1,6 +1,7 @@
 //! Steps of a transaction at which a test makes the process crash or lose a result, and bugs that a test puts back.
 //!
-//! `ASSIZE_FAILPOINT` is `crash:<step>:<n>`, `lose:<step>:<n>` (the n-th time the step is reached) or `sabotage:<bug>`.
+//! `ASSIZE_FAILPOINT` is `crash:<step>:<n>`, `panic:<step>:<n>`, `lose:<step>:<n>` (the n-th time the step is reached) or
+//! `sabotage:<bug>`.
 //! Builds without debug assertions (`--release`) compile all of it away.
 
 use std::sync::{
@@ -8,11 +9,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Crashes the process if the test asked for it at the n-th time `step` is reached.
+/// Crashes the process, or panics, if the test asked for it at the n-th time `step` is reached.
 pub fn reached(step: &str) {
     if triggers("crash", step) {
         std::process::abort();
     }
+    assert!(!triggers("panic", step), "a test wants it at {step}");
 }
 
 /// Whether the test asked that the result of `step` be lost, at the n-th time it is reached.

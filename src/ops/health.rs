@@ -21,6 +21,8 @@ pub struct Health {
     started: Instant,
     model_loaded: AtomicBool,
     stopping: AtomicBool,
+    /// Whether the drift job beside the stream has ended.
+    drift_down: AtomicBool,
     lanes: Vec<Lane>,
     /// Changed when a partition comes, goes, is held or released: never per message.
     partitions: Mutex<BTreeMap<i32, PartitionHealth>>,
@@ -115,6 +117,7 @@ impl Health {
             started,
             model_loaded: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            drift_down: AtomicBool::new(false),
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             partitions: Mutex::default(),
             resumes_asked: AtomicBool::new(false),
@@ -135,6 +138,17 @@ impl Health {
     /// Tells that a stop was asked: the process is no longer ready.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether the drift job beside the stream has ended. The process is ready without it.
+    pub fn set_drift_down(&self, is_down: bool) {
+        self.drift_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// What the process does without, in words.
+    pub fn down(&self) -> Vec<&'static str> {
+        let drift = self.drift_down.load(Ordering::Relaxed).then_some("drift job: ended, see the log");
+        drift.into_iter().collect()
     }
 
     /// What is stuck, in words; empty means alive.

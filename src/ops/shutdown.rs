@@ -30,7 +30,11 @@ pub const DRAIN_SECONDS_DEFAULT: u64 = 10;
 
 /// Asks for a stop, and tells whether one was asked. Clones are the same handle.
 #[derive(Clone)]
-pub struct Shutdown(Arc<Inner>);
+pub struct Shutdown {
+    all: Arc<Inner>,
+    /// Of a part of the process: whether it alone is to stop.
+    part: Option<Arc<AtomicBool>>,
+}
 
 struct Inner {
     drain_deadline: Duration,
@@ -58,14 +62,21 @@ impl Shutdown {
     }
 
     fn with_exit(drain_deadline: Duration, exit: impl Fn(i32) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner {
+        let all = Inner {
             drain_deadline,
             requested: AtomicBool::new(false),
             notify: Notify::new(),
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
             exit: Box::new(exit),
-        }))
+        };
+        Self { all: Arc::new(all), part: None }
+    }
+
+    /// That of a part of the process, which stops with it, or alone when the part's own handle asks.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self { all: Arc::clone(&self.all), part: Some(Arc::default()) }
     }
 
     /// Listens for SIGTERM and SIGINT on `runtime` for as long as it lives.
@@ -83,38 +94,47 @@ impl Shutdown {
                 };
                 if !shutdown.request() {
                     tracing::warn!("a second signal: exit at once, without draining");
-                    (shutdown.0.exit)(second_exit_code);
+                    (shutdown.all.exit)(second_exit_code);
                 }
             }
         });
         Ok(())
     }
 
-    /// Asks for a stop and starts the watchdog. False when a stop was asked before.
+    /// Asks for a stop and starts the watchdog; a part has none. False when a stop was asked before.
     pub fn request(&self) -> bool {
         let mut state = self.lock();
+        if let Some(part) = &self.part {
+            let is_first = !part.swap(true, Ordering::AcqRel) && !state.requested;
+            self.all.changed.notify_all();
+            return is_first;
+        }
         if std::mem::replace(&mut state.requested, true) {
             return false;
         }
         drop(state);
-        tracing::info!(drain_seconds_max = self.0.drain_deadline.as_secs_f64(), "stopping: draining the lanes");
-        self.0.requested.store(true, Ordering::Release);
-        self.0.notify.notify_waiters();
-        self.0.changed.notify_all();
+        tracing::info!(drain_seconds_max = self.all.drain_deadline.as_secs_f64(), "stopping: draining the lanes");
+        self.all.requested.store(true, Ordering::Release);
+        self.all.notify.notify_waiters();
+        self.all.changed.notify_all();
         self.start_watchdog();
         true
     }
 
-    /// True once a stop was asked. One atomic load.
+    /// True once a stop was asked. One atomic load, two for a part.
     pub fn requested(&self) -> bool {
-        self.0.requested.load(Ordering::Acquire)
+        self.all.requested.load(Ordering::Acquire) || self.part_requested()
     }
 
-    /// Waits until a stop is asked.
+    fn part_requested(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.load(Ordering::Acquire))
+    }
+
+    /// Waits until a stop of the whole process is asked.
     pub async fn wait(&self) {
         // Made before the check: it hears every notify_waiters from here on.
-        let notified = self.0.notify.notified();
-        if !self.requested() {
+        let notified = self.all.notify.notified();
+        if !self.all.requested.load(Ordering::Acquire) {
             notified.await;
         }
     }
@@ -122,14 +142,16 @@ impl Shutdown {
     /// Sleeps on this thread for `pause`, or less when a stop is asked; true if one was. For back-offs of lanes.
     pub fn sleep(&self, pause: Duration) -> bool {
         let state = self.lock();
-        let waited = self.0.changed.wait_timeout_while(state, pause, |state| !state.requested);
-        waited.unwrap_or_else(PoisonError::into_inner).0.requested
+        let goes_on = |state: &mut State| !state.requested && !self.part_requested();
+        let (mut state, _) =
+            self.all.changed.wait_timeout_while(state, pause, goes_on).unwrap_or_else(PoisonError::into_inner);
+        !goes_on(&mut state)
     }
 
     /// Every lane has ended: the watchdog goes home.
     pub fn drained(&self) {
         self.lock().drained = true;
-        self.0.changed.notify_all();
+        self.all.changed.notify_all();
     }
 
     fn start_watchdog(&self) {
@@ -137,13 +159,13 @@ impl Shutdown {
         let watchdog = std::thread::Builder::new().name("assize-watchdog".into()).spawn(move || shutdown.watch());
         if let Err(error) = watchdog {
             tracing::error!(%error, "no thread for the watchdog, so the drain has no bound: exit at once");
-            (self.0.exit)(EXIT_DRAIN_DEADLINE);
+            (self.all.exit)(EXIT_DRAIN_DEADLINE);
         }
     }
 
     fn watch(&self) {
         let state = self.lock();
-        let waited = self.0.changed.wait_timeout_while(state, self.0.drain_deadline, |state| !state.drained);
+        let waited = self.all.changed.wait_timeout_while(state, self.all.drain_deadline, |state| !state.drained);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if !state.drained {
             drop(state);
@@ -151,13 +173,13 @@ impl Shutdown {
                 exit_code = EXIT_DRAIN_DEADLINE,
                 "the drain passed its deadline: exit; open transactions are aborted by the broker and read again"
             );
-            (self.0.exit)(EXIT_DRAIN_DEADLINE);
+            (self.all.exit)(EXIT_DRAIN_DEADLINE);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Two booleans cannot be left half-changed by a panic.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,6 +241,24 @@ mod tests {
         let (requested, woke) = sleeper.join().unwrap();
         assert!(requested && woke - asked < Duration::from_secs(5));
         shutdown.drained();
+    }
+
+    #[test]
+    fn a_part_stops_alone_or_with_the_others() {
+        let (shutdown, exits) = with_recorded_exit(20);
+        let (part, other) = (shutdown.part(), shutdown.part());
+        let sleeper = std::thread::spawn({
+            let part = part.clone();
+            move || part.sleep(Duration::from_secs(60))
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(part.request() && !part.request());
+        assert!(sleeper.join().unwrap() && part.requested() && part.sleep(Duration::ZERO));
+        assert!(!shutdown.requested() && !other.requested() && !other.sleep(Duration::from_millis(1)));
+        assert_eq!(exits.recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout), "no watchdog");
+        shutdown.request();
+        shutdown.drained();
+        assert!(other.requested() && !other.request());
     }
 
     #[tokio::test]

@@ -84,7 +84,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
 
     let result = std::thread::scope(|scope| {
         if let Some(job) = &job {
-            drift::spawn_beside(job, &shutdown, scope)?;
+            drift::spawn_beside(job, &shutdown, &health, scope)?;
         }
         let threads: Vec<_> = (0..lanes)
             .map(|lane| {

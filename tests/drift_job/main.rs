@@ -5,6 +5,8 @@
 
 #[path = "../common/bench.rs"]
 mod bench;
+mod beside;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod ground;

@@ -73,6 +73,10 @@ fn readiness_says_what_is_missing() {
     let (status, _, body) = endpoint.get("/readyz");
     assert_eq!((status, body.as_str()), (200, "{\"not_ready\":[],\"ready\":true}\n"));
     assert_eq!(Exposition::read(&endpoint.get("/metrics").2).value("assize_ready"), 1.0);
+    endpoint.health.set_drift_down(true);
+    let (status, _, body) = endpoint.get("/readyz");
+    let expected = "{\"down\":[\"drift job: ended, see the log\"],\"not_ready\":[],\"ready\":true}\n";
+    assert_eq!((status, body.as_str()), (200, expected));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use assize::records::UserFeatures;
 use crate::{drift, exposition::Exposition};
 
 /// Every family, with its type.
-const FAMILIES: [(&str, &str); 44] = [
+const FAMILIES: [(&str, &str); 45] = [
     ("assize_build", "info"),
     ("assize_dead_letters", "counter"),
     ("assize_dedup_restore_seconds", "histogram"),
@@ -29,6 +29,7 @@ const FAMILIES: [(&str, &str); 44] = [
     ("assize_drift_snapshot_seconds", "histogram"),
     ("assize_drift_snapshots", "counter"),
     ("assize_drift_state_bytes", "gauge"),
+    ("assize_drift_up", "gauge"),
     ("assize_drift_watermark_timestamp_seconds", "gauge"),
     ("assize_drift_window_end_timestamp_seconds", "gauge"),
     ("assize_end_to_end_seconds", "histogram"),
@@ -242,6 +243,7 @@ pub(crate) fn every_family() -> Exposition {
     metrics.set_dedup_window_limit(Duration::from_secs(60));
     metrics.restored(Duration::from_secs(3));
     metrics.rebalanced(Rebalance::Revoked);
+    metrics.drift().set_up(true);
     metrics.drift().partition(0).set_watermark(1_000);
     metrics.drift().reported(&drift::report("spam", 1));
     read(&metrics)

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! closed panes of each partition ──► waiting ──► every partition has come so far ──► merged ──► windows that end
+//!                                     │   ▲
+//!                           too many: └───┴── left in the topic, and read back
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     state::{self, Input, Kept, Key, Source},
     time::{PaneClock, Progress, ends},
+    waiting::{Parts, Waiting},
 };
 use crate::{
     config::WindowSize,
@@ -56,8 +59,7 @@ pub(super) struct Assembly {
     clock: PaneClock,
     /// Of every partition of the inputs: up to where its panes are closed.
     closed_to_ms: BTreeMap<Source, Option<i64>>,
-    /// Closed panes by their start, as they were written: they take less memory so.
-    waiting: BTreeMap<i64, BTreeMap<Source, Vec<u8>>>,
+    waiting: Waiting,
     merged: BTreeMap<i64, Counted>,
     /// Panes that came when their time was reported already: they are deleted.
     stale: Vec<Key>,
@@ -66,13 +68,18 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Of the partitions of all inputs.
-    pub(super) fn new(windows: &[WindowSize], clock: PaneClock, sources: impl Iterator<Item = Source>) -> Self {
+    /// Of the partitions of all inputs; so many bytes of panes wait in memory.
+    pub(super) fn new(
+        windows: &[WindowSize],
+        clock: PaneClock,
+        sources: impl Iterator<Item = Source>,
+        waiting_bytes_max: usize,
+    ) -> Self {
         Self {
             windows: windows.to_vec(),
             clock,
             closed_to_ms: sources.map(|source| (source, None)).collect(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::new(waiting_bytes_max),
             merged: BTreeMap::new(),
             stale: Vec::new(),
             reported_to_ms: None,
@@ -81,7 +88,11 @@ impl Assembly {
 
     /// Nothing is known any more.
     pub(super) fn reset(&mut self) {
-        *self = Self::new(&self.windows, self.clock, self.closed_to_ms.keys().copied());
+        self.closed_to_ms.values_mut().for_each(|known| *known = None);
+        self.waiting = self.waiting.cleared();
+        self.merged.clear();
+        self.stale.clear();
+        self.reported_to_ms = None;
     }
 
     /// Takes a record of the state; those about something else are passed over.
@@ -104,13 +115,43 @@ impl Assembly {
                 self.stale.push(key.clone());
             }
             Key::Pane(source, start_ms) if self.closed_to_ms.contains_key(source) && is_closed(value) => {
-                self.waiting.entry(*start_ms).or_default().insert(*source, value.to_vec());
+                self.waiting.insert(*start_ms, *source, value);
             }
             Key::Merged(start_ms) => drop(self.merged.insert(*start_ms, state::parse(key, value)?)),
-            Key::Reported => self.reported_to_ms = state::parse(key, value)?,
+            Key::Reported => {
+                self.reported_to_ms = state::parse(key, value)?;
+                let reported = self.waiting.take(self.reported_to_ms.unwrap_or(i64::MIN));
+                let keys =
+                    |(start_ms, parts): (i64, Parts)| parts.into_keys().map(move |source| Key::Pane(source, start_ms));
+                self.stale.extend(reported.into_iter().flat_map(keys));
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// A record of the state was deleted.
+    pub(super) fn deleted(&mut self, key: &Key) {
+        if let Key::Pane(source, start_ms) = key {
+            self.waiting.remove(*start_ms, *source);
+        }
+    }
+
+    /// Whether panes that were left in the topic are due: everything of the state from [`Self::read_back`] on is to be taken
+    /// once more.
+    pub(super) fn must_read_back(&self) -> bool {
+        let left_from_ms = self.waiting.left_from_ms();
+        self.waiting.is_empty() && left_from_ms.is_some_and(|from_ms| self.complete_to_ms() > Some(from_ms))
+    }
+
+    /// Panes that start at or after what this returns are taken again; none when all are here.
+    pub(super) fn read_back(&mut self) -> Option<i64> {
+        self.waiting.read_back()
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting.bytes()
     }
 
     /// Up to where every partition is closed; none while one of them has not begun.
@@ -118,10 +159,15 @@ impl Assembly {
         self.closed_to_ms.values().copied().min().flatten()
     }
 
+    /// Up to where every partition is closed and its panes are here.
+    fn here_to_ms(&self) -> Option<i64> {
+        let left_from_ms = self.waiting.left_from_ms().unwrap_or(i64::MAX);
+        self.complete_to_ms().map(|complete_to_ms| complete_to_ms.min(left_from_ms))
+    }
+
     /// Whether [`Self::advance`] would find something.
     pub(super) fn is_due(&self) -> bool {
-        self.complete_to_ms()
-            .is_some_and(|complete_to_ms| self.reported_to_ms.is_none_or(|known| complete_to_ms > known))
+        self.here_to_ms().is_some_and(|here_to_ms| self.reported_to_ms.is_none_or(|known| here_to_ms > known))
             && !(self.waiting.is_empty() && self.merged.is_empty())
     }
 
@@ -131,16 +177,14 @@ impl Assembly {
     /// # Errors
     /// [`Fault`], when a pane cannot be read.
     pub(super) fn advance(&mut self, partitions: i32, outputs: &mut Outputs) -> Result<Vec<Ended>, Fault> {
-        let Some(complete_to_ms) = self.complete_to_ms() else { return Ok(Vec::new()) };
+        let Some(here_to_ms) = self.here_to_ms() else { return Ok(Vec::new()) };
         // The rest comes in the next transactions.
-        let last = self.waiting.keys().nth(PANES_MAX).map_or(complete_to_ms, |next_ms| *next_ms);
-        let complete_to_ms = complete_to_ms.min(last);
+        let complete_to_ms = here_to_ms.min(self.waiting.start_behind(PANES_MAX).unwrap_or(here_to_ms));
         for key in std::mem::take(&mut self.stale) {
             state::write(outputs, partitions, &key, None);
         }
         let from_ms = self.reported_to_ms.unwrap_or(i64::MIN / 2);
-        let later = self.waiting.split_off(&complete_to_ms.saturating_sub(self.clock.pane_ms - 1));
-        for (start_ms, parts) in std::mem::replace(&mut self.waiting, later) {
+        for (start_ms, parts) in self.waiting.take(complete_to_ms.saturating_sub(self.clock.pane_ms - 1)) {
             self.merge(start_ms, parts, partitions, outputs)?;
         }
         let mut ended = BTreeSet::new();
@@ -154,13 +198,7 @@ impl Assembly {
     }
 
     /// One pane of all partitions, in place of theirs.
-    fn merge(
-        &mut self,
-        start_ms: i64,
-        parts: BTreeMap<Source, Vec<u8>>,
-        partitions: i32,
-        outputs: &mut Outputs,
-    ) -> Result<(), Fault> {
+    fn merge(&mut self, start_ms: i64, parts: Parts, partitions: i32, outputs: &mut Outputs) -> Result<(), Fault> {
         let counted = self.merged.entry(start_ms).or_default();
         for (source, value) in parts {
             let key = Key::Pane(source, start_ms);
@@ -217,7 +255,7 @@ mod tests {
     fn assembly() -> Assembly {
         let windows = ["1s", "3s"].map(|text| text.parse().unwrap());
         let sources = [source(Input::Predictions, 0), source(Input::Predictions, 1), source(Input::Labels, 0)];
-        Assembly::new(&windows, CLOCK, sources.into_iter())
+        Assembly::new(&windows, CLOCK, sources.into_iter(), usize::MAX)
     }
 
     fn closes(assembly: &mut Assembly, source: Source, closed_to_ms: i64) {

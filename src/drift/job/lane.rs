@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
+    failpoint,
     fault::{Action, Fault},
     lane::Recovery,
     ops::{
@@ -80,6 +81,8 @@ pub(super) struct DriftLane<'a, S, F: Fold, R> {
     records: u64,
     snapshot_at: Instant,
     tick_at: Instant,
+    /// How far silence has moved the time of a partition since the last commit, milliseconds since the epoch.
+    silent_to_ms: i64,
     chunk: Chunk,
     outputs: Outputs,
 }
@@ -125,9 +128,15 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             records: 0,
             snapshot_at: now,
             tick_at: now,
+            silent_to_ms: i64::MIN,
             chunk: Chunk::default(),
             outputs: Outputs::default(),
         }
+    }
+
+    /// What is to be closed once it has ended.
+    pub(super) fn into_clients(self) -> (S, F, R) {
+        (self.stream, self.fold, self.store)
     }
 
     /// Runs until the stream ends or a stop is asked for; what was counted is then committed.
@@ -194,14 +203,16 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             // Records may be waiting that were not polled.
             if is_idle && self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
                 let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
-                partition.silent(now_ms.saturating_sub(idle_ms));
+                let silent_to_ms = now_ms.saturating_sub(idle_ms);
+                partition.silent(silent_to_ms);
+                self.silent_to_ms = self.silent_to_ms.max(silent_to_ms);
             }
             if let Some(watermark_ms) = partition.progress().watermark_ms {
                 self.fold.moved(number, Some(watermark_ms));
             }
         }
         if let Some(merger) = &mut self.merger {
-            merger.follow(&self.store)?;
+            merger.follow(&self.store, &go_on(&self.health, self.shutdown))?;
         }
         Ok(())
     }
@@ -217,6 +228,11 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     /// Writes what changed and commits it with the offsets.
     fn snapshot(&mut self) -> Result<(), Fault> {
         let start = Instant::now();
+        failpoint::reached("drift-snapshot");
+        // The broker refuses stamps that are too far ahead: those of a clock that was wrong until a moment ago as well.
+        if self.silent_to_ms > now_ms() {
+            return Err(Fault::new(Action::Abort, "letting time go on in silent partitions: the clock was set back"));
+        }
         self.snapshot_at = start;
         self.outputs.clear();
         let state_partitions = self.store.partitions();
@@ -242,6 +258,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         }
         self.metrics.drift().snapshot(TransactionResult::Committed, start.elapsed(), bytes);
         self.records = 0;
+        self.silent_to_ms = i64::MIN;
         self.recovery.settled();
         Ok(())
     }
@@ -274,6 +291,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     fn forget(&mut self) {
         self.partitions.clear();
         self.records = 0;
+        self.silent_to_ms = i64::MIN;
         self.is_loaded = false;
         if let Some(merger) = &mut self.merger {
             merger.forget();

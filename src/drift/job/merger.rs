@@ -15,7 +15,7 @@ use super::{
     assembly::{Assembly, Counted, Ended},
     reporter::Reporter,
     state::{self, Key},
-    store::{self, Store},
+    store::Store,
 };
 use crate::{
     codec::RecordWriter,
@@ -114,14 +114,20 @@ impl Merger {
     pub(super) fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
         let (mut kept, mut ends) = (BTreeMap::new(), Vec::new());
         for partition in 0..store.partitions() {
-            // What partitions remember is not needed here, and can be much.
-            let (found, end) = store::latest(store, partition, go_on, |key| !matches!(key, Key::Entry(..)))?;
-            kept.extend(found);
+            let assembly = &mut self.assembly;
+            let end = store.read(partition, go_on, &mut |key, value| {
+                match (Key::parse(key), value) {
+                    // What partitions remember is not needed here, and can be much.
+                    (Some(Key::Entry(..)) | None, _) => {}
+                    // They can be more than fit.
+                    (Some(key @ Key::Pane(..)), Some(value)) => assembly.take(&key, value)?,
+                    (Some(key @ Key::Pane(..)), None) => assembly.deleted(&key),
+                    (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
+                    (Some(key), None) => drop(kept.remove(&key)),
+                }
+                Ok(())
+            })?;
             ends.push((partition, end));
-        }
-        // First of all, so that it is known what is done with.
-        if let Some(value) = kept.get(&Key::Reported) {
-            self.assembly.take(&Key::Reported, value)?;
         }
         let names: Vec<_> = self.windows.iter().map(ToString::to_string).collect();
         for (key, value) in kept {
@@ -146,8 +152,8 @@ impl Merger {
     /// Takes what other lanes have committed meanwhile, and what became of alerts.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub(super) fn follow(&mut self, store: &impl Store) -> Result<(), Fault> {
+    /// [`Fault`], which may ask to come again.
+    pub(super) fn follow(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
         let alerts = Arc::clone(&self.alerts);
         self.untold.retain(|alert| !alerts.tell(alert.clone()));
         self.done.extend(alerts.done());
@@ -162,8 +168,23 @@ impl Merger {
                 _ => Ok(()),
             })?;
             if !found {
-                return Ok(());
+                break;
             }
+        }
+        if self.assembly.must_read_back() { self.read_back(store, go_on) } else { Ok(()) }
+    }
+
+    /// Panes that were left in the topic are due: as many as fit are taken.
+    fn read_back(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let from_ms = self.assembly.read_back();
+        for partition in 0..store.partitions() {
+            let assembly = &mut self.assembly;
+            store.read(partition, go_on, &mut |key, value| match (Key::parse(key), value) {
+                (Some(key @ Key::Pane(_, start_ms)), Some(value)) if Some(start_ms) >= from_ms => {
+                    assembly.take(&key, value)
+                }
+                _ => Ok(()),
+            })?;
         }
         Ok(())
     }

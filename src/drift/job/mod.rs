@@ -26,6 +26,7 @@ mod store;
 mod tests;
 mod time;
 mod truths;
+mod waiting;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -47,6 +48,7 @@ use self::{
     store::KafkaStore,
     time::PaneClock,
     truths::CountsLabels,
+    waiting::WAITING_BYTES_MAX,
 };
 use super::{
     alert::Alerts,
@@ -93,8 +95,6 @@ pub struct Job {
     metrics: Arc<Metrics>,
     alerts: Arc<Alerts>,
     models: Arc<Models>,
-    /// Recent predictions: one lane writes them, the other asks.
-    index: Index,
     /// Partitions of the predictions.
     predictions: i32,
     /// Partitions of the labels; none when they are not read.
@@ -144,7 +144,6 @@ impl Job {
             schemas,
             metrics,
             alerts: Arc::new(alerts),
-            index: Index::new(Arc::clone(&models), config.drift.labels.index_bytes_max),
             models,
             predictions: partitions(Role::Predictions),
             labels: config.drift.labels.enabled.then(|| partitions(Role::Labels)),
@@ -153,28 +152,42 @@ impl Job {
         })
     }
 
-    /// Runs its lanes until a stop is asked for. `lane_ended` is called when one of them ends, for whatever reason.
+    /// Runs its lanes until a stop is asked for, or one of them ends with a fault or a panic: the other ends with it.
+    /// `lane_ended` is called when one of them ends, for whatever reason. It can be run again.
     ///
     /// # Errors
     /// [`Fault`] with [`Action::Exit`], of the first lane that had one.
     pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
-        let panicked = || Fault::new(EXIT, "a lane panicked");
+        let lanes = shutdown.part();
+        let ended = || {
+            // One lane alone would report windows that lack what the other counts, or none.
+            self.metrics.drift().set_up(false);
+            lanes.request();
+            lane_ended();
+        };
+        self.metrics.drift().set_up(true);
+        self.run_lanes(&lanes, health, &ended).inspect_err(|_| self.metrics.drift().set_up(false))
+    }
+
+    fn run_lanes(&self, lanes: &Shutdown, health: &Arc<Health>, ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
         let run = |number: usize, lane: &dyn Fn() -> Result<(), Fault>| {
             let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
             health.lane(number).set_stopped();
-            lane_ended();
+            ended();
             result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
         };
+        // Recent predictions: one lane writes them, the other asks.
+        let index = &Index::new(Arc::clone(&self.models), self.config.drift.labels.index_bytes_max);
         thread::scope(|scope| {
             let Some(partitions) = self.labels else {
                 health.lane(1).set_stopped();
-                return run(0, &|| self.run_predictions(shutdown, health.lane(0)));
+                return run(0, &|| self.run_predictions(None, lanes, health.lane(0)));
             };
             let run = &run;
-            let labels = move || run(1, &|| self.run_labels(partitions, shutdown, health.lane(1)));
+            let labels = move || run(1, &|| self.run_labels(partitions, index, lanes, health.lane(1)));
             let labels = thread::Builder::new().name("drift-labels".into()).spawn_scoped(scope, labels);
-            let predictions = run(0, &|| self.run_predictions(shutdown, health.lane(0)));
             let labels = labels.map_err(|error| Fault::caused(EXIT, "starting the lane of labels", error))?;
+            let predictions = run(0, &|| self.run_predictions(Some(index), lanes, health.lane(0)));
             predictions.and(labels.join().unwrap_or_else(|_| Err(panicked())))
         })
     }
@@ -186,7 +199,7 @@ impl Job {
         }
     }
 
-    fn run_predictions(&self, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+    fn run_predictions(&self, index: Option<&Index>, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
         let drift = &self.config.drift;
         let observed: Vec<_> = self.tasks.iter().filter_map(observed).collect();
         let observer = Observer::try_new(&observed, &self.contract)
@@ -194,14 +207,14 @@ impl Job {
         let reader = PredictionReader::new(Arc::clone(&self.schemas));
         let future_ms_max = drift.future_seconds_max as i64 * 1_000;
         let metrics = Arc::clone(&self.metrics);
-        let index = self.labels.map(|_| self.index.clone());
+        let index = index.cloned();
         let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio, index, metrics);
         let merger = self.merger()?;
         let topic = &self.config.topics.predictions;
         self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)
     }
 
-    fn run_labels(&self, partitions: i32, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+    fn run_labels(&self, partitions: i32, index: &Index, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
         let Config { drift, kafka, topics, .. } = &self.config;
         let (schemas, models) = (&self.schemas, &self.models);
         let past = ReadBack::new(
@@ -212,7 +225,7 @@ impl Job {
             drift.labels.read_back_ms_max,
         );
         let metrics = Arc::clone(&self.metrics);
-        let labels = Labels::new(drift, Arc::clone(models), self.index.clone(), past, Arc::clone(schemas), metrics);
+        let labels = Labels::new(drift, Arc::clone(models), index.clone(), past, Arc::clone(schemas), metrics);
         let fold = CountsLabels::new(labels, drift.labels.remembered_max, Arc::clone(&self.metrics));
         self.run_lane(&topics.labels, partitions, "-labels", fold, None, shutdown, health)
     }
@@ -223,7 +236,7 @@ impl Job {
         let sources = |input, count: i32| (0..count).map(move |partition| Source { input, partition });
         let labels = sources(Input::Labels, self.labels.unwrap_or_default());
         let sources = sources(Input::Predictions, self.predictions).chain(labels);
-        let assembly = Assembly::new(&drift.windows, *clock, sources);
+        let assembly = Assembly::new(&drift.windows, *clock, sources, WAITING_BYTES_MAX);
         let reporter = Reporter::new(&self.tasks, Judging { rule: drift.rule.rule(), alarm: drift.alarm.clone() });
         let writer = self.schemas.drift_report_writer(&config.topics.drift_reports).map_err(|error| {
             Fault::caused(Action::Exit(Exit::Unavailable), "asking for the id of our schema of reports", error)
@@ -233,7 +246,7 @@ impl Job {
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is one thing in which the two lanes differ")]
-    fn run_lane<F: Fold>(
+    fn run_lane<F: Fold + Send + 'static>(
         &self,
         topic: &str,
         partitions: i32,
@@ -262,13 +275,19 @@ impl Job {
         };
         let metrics = Arc::clone(&self.metrics);
         let mut lane = DriftLane::new(input, fold, store, merger, self.clock, limits, shutdown, health, metrics);
-        let result = lane.run();
+        let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
         if result.is_err() {
-            // Closing a consumer that was fenced can wait for ever (measured), and nothing is lost without it.
-            std::mem::forget(lane);
+            // Closing a consumer that was fenced can wait for ever (measured): the next start does not wait for it.
+            let clients = lane.into_clients();
+            let closing = thread::Builder::new().name("drift-close".into()).spawn(move || drop(clients));
+            drop(closing.inspect_err(|error| tracing::warn!(%error, "closing the clients of the lane here")));
         }
         result
     }
+}
+
+fn panicked() -> Fault {
+    Fault::new(EXIT, "a lane panicked")
 }
 
 fn observed(task: &Task) -> Option<ObservedTask<'_>> {

@@ -16,6 +16,8 @@ type Seconds = Gauge<f64, AtomicU64>;
 
 /// The metrics of the drift job, see [`super::Metrics::drift`].
 pub struct DriftMetrics {
+    /// Without a series where there is no job.
+    up: Family<Labels, Gauge>,
     reports: Reports,
     watermarks: Family<Labels, Seconds>,
     odd: Family<Labels, Counter>,
@@ -79,6 +81,7 @@ pub struct DriftPartitionMetrics {
 impl DriftMetrics {
     pub(super) fn register(all: &mut Catalogue) -> Self {
         let metrics = Self {
+            up: all.add("drift_up", "1 while the lanes of the drift job run, 0 when it has ended", Family::default()),
             reports: Reports::register(all),
             watermarks: all.add(
                 "drift_watermark_timestamp_seconds",
@@ -122,6 +125,11 @@ impl DriftMetrics {
         for result in RetrainResult::ALL {
             drop(self.retrains.get_or_create(&by("result", result.label())));
         }
+    }
+
+    /// Whether the lanes of the job run.
+    pub fn set_up(&self, is_up: bool) {
+        self.up.get_or_create(&labels([])).set(i64::from(is_up));
     }
 
     /// The handles of a partition of predictions, kept as long as the job owns it.

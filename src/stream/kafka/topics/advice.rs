@@ -1,6 +1,6 @@
 //! What topics should be like, though the stream runs without it. `assize doctor` tells it; nothing refuses to start.
 
-use super::rules::{Finding, Role, Settings, alter, window_ms};
+use super::rules::{Finding, Role, STATE_AHEAD_MS_MAX, Settings, alter, window_ms};
 use crate::config::Config;
 
 /// Copies that survive a broker's death with one more away.
@@ -10,7 +10,7 @@ const REPLICAS_MIN: i32 = 3;
 pub fn advice(config: &Config, found: &[Settings]) -> Vec<Finding> {
     found
         .iter()
-        .flat_map(|topic| [bytes_kept(config, topic), answer_bytes(config, topic), copies(config, topic)])
+        .flat_map(|topic| [bytes_kept, answer_bytes, state_ahead, copies].map(|advice| advice(config, topic)))
         .flatten()
         .collect()
 }
@@ -39,6 +39,17 @@ fn answer_bytes(config: &Config, topic: &Settings) -> Option<Finding> {
             topic.name, topic.message_bytes_max
         ),
         remedy: alter(config, topic, "max.message.bytes", &wanted.to_string()),
+    })
+}
+
+/// A clock that is wrong would close windows to come, for good.
+fn state_ahead(config: &Config, topic: &Settings) -> Option<Finding> {
+    (topic.role == Role::DriftState && topic.ahead_ms_max > STATE_AHEAD_MS_MAX).then(|| Finding {
+        problem: format!(
+            "topic {} has message.timestamp.after.max.ms {}: a drift job whose clock is as much ahead ends windows to come",
+            topic.name, topic.ahead_ms_max
+        ),
+        remedy: alter(config, topic, "message.timestamp.after.max.ms", &STATE_AHEAD_MS_MAX.to_string()),
     })
 }
 
@@ -74,6 +85,11 @@ mod tests {
                 after(|topics| topics[2].message_bytes_max = 999_999),
                 "topic predictions has max.message.bytes 999999",
                 "max.message.bytes=1000000",
+            ),
+            (
+                after(|topics| topics[2].role = Role::DriftState),
+                "topic predictions has message.timestamp.after.max.ms 3600000",
+                "message.timestamp.after.max.ms=300000",
             ),
             (after(|topics| topics[0].replicas = 1), "topic messages has 1 of 3 copies", "reassign"),
             (

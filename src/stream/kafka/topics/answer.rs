@@ -24,6 +24,7 @@ pub(super) fn settings(
         retention_bytes: number(answer, "retention.bytes"),
         message_bytes_max: number(answer, "max.message.bytes"),
         min_insync_replicas: number(answer, "min.insync.replicas"),
+        ahead_ms_max: number(answer, "message.timestamp.after.max.ms"),
     })
 }
 

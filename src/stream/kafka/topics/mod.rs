@@ -280,6 +280,7 @@ impl<'a> Broker<'a> {
                 // Whoever takes a partition over reads all of it: it is kept short.
                 ("segment.bytes", STATE_SEGMENT_BYTES.to_string()),
                 ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+                ("message.timestamp.after.max.ms", rules::STATE_AHEAD_MS_MAX.to_string()),
             ]),
             _ => settings.push(("cleanup.policy", "delete".to_owned())),
         }
