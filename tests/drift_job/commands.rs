@@ -97,13 +97,11 @@ fn people_and_trainers_read_the_topics() {
 fn reports_are_watched(bench: &Bench, keys: BTreeSet<&str>) {
     let watch = ["watch", "drift-reports", "--until-end", "--format", "ndjson"];
     let seen = json_of(bench, &watch);
-    println!("{}", seen[0]);
     assert_eq!(seen.iter().map(|line| line["key"].as_str().unwrap()).collect::<BTreeSet<_>>(), keys);
     let says: Vec<_> =
         seen.iter().map(|line| (&line["value"]["status"], &line["value"]["predictions"]["counted"])).collect();
     assert_eq!(says, [(&json!("STABLE"), &json!(PREDICTIONS)), (&json!("DRIFTED"), &json!(PREDICTIONS))]);
     let lines = text(&run(bench, &["watch", "drift-reports", "--until-end"]));
-    println!("{lines}");
     assert!(lines.lines().count() == 3 && lines.contains("spam"), "{lines}");
 }
 
@@ -113,7 +111,6 @@ fn a_page_is_made(bench: &Bench) {
     let made = report(&["--from", "2026-09-01T00:00:00Z"]);
     assert!(made.status.success(), "{}", text(&made));
     let twin: Json = serde_json::from_slice(&fs::read(&twin).unwrap()).unwrap();
-    println!("{}", serde_json::to_string(&twin).unwrap().chars().take(1500).collect::<String>());
     let task = &twin["tasks"][0];
     assert_eq!(
         (&task["task"], &task["arm"], twin["tasks"].as_array().unwrap().len()),
@@ -176,7 +173,6 @@ fn labels_are_watched(bench: &Bench) {
         |more: &[&str]| json_of(bench, &[&["watch", "labels", "--until-end", "--format", "ndjson"], more].concat());
     let mut seen = watch(&[]);
     seen.sort_by_key(|line| line["partition"].as_i64());
-    println!("{}", seen[0]);
     let says: Vec<_> = seen
         .iter()
         .map(|line| {
@@ -187,6 +183,5 @@ fn labels_are_watched(bench: &Bench) {
     assert_eq!(says[1], [&json!("m-2"), &json!(["not_spam"]), &json!("APPEAL"), &json!(1), &Json::Null]);
     assert_eq!(watch(&["--partition", "1"]), seen[1..]);
     let lines = text(&run(bench, &["watch", "labels", "--until-end"]));
-    println!("{lines}");
     assert!(lines.lines().count() == 3 && lines.contains("m-1") && lines.contains("not_spam"), "{lines}");
 }

@@ -146,9 +146,14 @@ impl<'b> Run<'b> {
         Self { bench, name: bench.sandbox.name.clone() }
     }
 
+    /// Another one than that of the stream.
+    fn group(&self) -> String {
+        format!("{}-job", self.name)
+    }
+
     fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("ASSIZE_DRIFT__GROUP_ID", self.name.clone()),
+            ("ASSIZE_DRIFT__GROUP_ID", self.group()),
             ("ASSIZE_TOPICS__DRIFT_STATE", format!("{}-state", self.name)),
             ("ASSIZE_TOPICS__DRIFT_REPORTS", format!("{}-reports", self.name)),
         ]
@@ -227,7 +232,7 @@ impl<'b> Run<'b> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         let topics = [format!("{}-state", self.name), format!("{}-reports", self.name)];
-        let group = self.name.clone();
+        let group = self.group();
         self.bench.admin(async |admin, options| {
             let _ = admin.delete_topics(&topics.each_ref().map(String::as_str), &options).await;
             let _ = admin.delete_groups(&[group.as_str(), &format!("{group}-labels")], &options).await;
