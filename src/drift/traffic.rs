@@ -123,16 +123,16 @@ fn halves<'r>(rows: &'r [Counted], random: &mut Random) -> [Vec<&'r Counted>; 2]
     [rows, other]
 }
 
-/// Windows of `n` predictions that raise an alarm.
-fn alarms(rows: &[Counted], n: usize, windows: usize, shift: Option<Shift>) -> usize {
+/// How many of [`WINDOWS`] windows of `n` predictions raise an alarm.
+fn alarms(rows: &[Counted], n: usize, shift: Option<Shift>) -> usize {
     let (mut random, rule) = (Random::new(11), Rule::default());
     let mut found = 0;
-    for start in (0..windows).step_by(10) {
+    for start in (0..WINDOWS).step_by(10) {
         let [reference, others] = halves(rows, &mut random);
         let known = baseline(&reference);
         let wanted = |row: &&&Counted| shift.is_some_and(|shift| shift.labels.contains(&row.truth.as_str()));
         let (these, those): (Vec<_>, Vec<_>) = others.iter().partition(wanted);
-        for _ in start..windows.min(start + 10) {
+        for _ in start..WINDOWS.min(start + 10) {
             let mut window = Window::of(&known);
             for _ in 0..n {
                 let from = match shift {
@@ -162,7 +162,7 @@ fn two_hundred_windows_of_real_traffic_raise_no_alarm_and_shifted_ones_do() {
     ] {
         let rows = corpus.predictions();
         let run = |traffic: &str, n: usize, shift| {
-            let found = alarms(&rows, n, WINDOWS, shift);
+            let found = alarms(&rows, n, shift);
             println!("| {} | {traffic} | {n} | {WINDOWS} | {found} |", corpus.name);
             found
         };

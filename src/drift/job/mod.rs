@@ -156,7 +156,7 @@ impl Job {
     /// `lane_ended` is called when one of them ends, for whatever reason. It can be run again.
     ///
     /// # Errors
-    /// [`Fault`] with [`Action::Exit`], of the first lane that had one.
+    /// [`Fault`] with [`Action::Exit`]: that of the lane of predictions, else that of the lane of labels.
     pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
         let lanes = shutdown.part();
         let ended = || {
@@ -208,7 +208,8 @@ impl Job {
         let future_ms_max = drift.future_seconds_max as i64 * 1_000;
         let metrics = Arc::clone(&self.metrics);
         let index = index.cloned();
-        let fold = CountsPredictions::new(reader, observer, future_ms_max, drift.sample_ratio, index, metrics);
+        let sample_ratio = drift.sample_ratio;
+        let fold = CountsPredictions { reader, observer, future_ms_max, sample_ratio, index, metrics };
         let merger = self.merger()?;
         let topic = &self.config.topics.predictions;
         self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)

@@ -23,26 +23,15 @@ const SCHEMA_AGAIN_MS: Duration = Duration::from_millis(1_000);
 
 /// Counts predictions.
 pub(super) struct CountsPredictions {
-    reader: PredictionReader,
-    observer: Observer,
-    future_ms_max: i64,
-    sample_ratio: f64,
+    pub(super) reader: PredictionReader,
+    pub(super) observer: Observer,
+    /// How far a stamp may lie behind its decision.
+    pub(super) future_ms_max: i64,
+    /// Share of the predictions that is counted, 0..=1.
+    pub(super) sample_ratio: f64,
     /// What labels are looked up in; none when they are not read.
-    index: Option<Index>,
-    metrics: Arc<Metrics>,
-}
-
-impl CountsPredictions {
-    pub(super) fn new(
-        reader: PredictionReader,
-        observer: Observer,
-        future_ms_max: i64,
-        sample_ratio: f64,
-        index: Option<Index>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self { reader, observer, future_ms_max, sample_ratio, index, metrics }
-    }
+    pub(super) index: Option<Index>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Nor later than it was written to its topic: what a stranger wrote there must not end every window to come. Not before
