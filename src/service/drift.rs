@@ -60,8 +60,10 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
     let job = Job::try_new(config, &tasks, &topics, schemas, Arc::clone(&metrics), handle)?;
     health.set_model_loaded(true);
     tell_stopping(&shutdown, &health, handle);
-    let result = job.run(&shutdown, &health, &|| {
-        shutdown.request();
+    let result = job.run(&shutdown, &health, &|is_up| {
+        if !is_up {
+            shutdown.request();
+        }
     });
     job.stop(handle);
     shutdown.drained();
@@ -101,9 +103,8 @@ pub(super) fn spawn_beside<'scope>(
 fn keep_running(job: &Job, shutdown: &Shutdown, health: &Health) {
     let mut starts = Starts::default();
     loop {
-        health.set_drift_down(false);
         // The health of its lanes is its own: a stream is ready without it.
-        let result = job.run(shutdown, &Health::new(LANES), &|| health.set_drift_down(true));
+        let result = job.run(shutdown, &Health::new(LANES), &|is_up| health.set_drift_down(!is_up));
         let Err(fault) = result else { return };
         let Some(pause) = starts.again(&fault, Instant::now()) else {
             tracing::error!("verdicts go on without the drift job; restart the process to have it back");

@@ -10,11 +10,9 @@ use serde_json::json;
 
 use crate::{
     bench::{Bench, SPAM},
-    ground::{PATIENCE, Run, Writer, report},
+    ground::{PARTITIONS, PATIENCE, Run, START_MS, Writer, report},
 };
 
-const PARTITIONS: i32 = 2;
-const START_MS: i64 = 1_790_000_000_000;
 const WINDOWS: i64 = 3;
 /// Labels are read, and there are none: their partitions are silent.
 const DRIFT: &str =

@@ -7,24 +7,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use assize::{
-    codec::RecordWriter,
-    records::{Label, LabelSource, Prediction},
-    stream::kafka,
-};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use assize::records::{Label, LabelSource, Prediction};
 use serde_json::{Value as Json, json};
 
 use crate::{
     bench::{Bench, SPAM},
     common::text,
-    ground::{Run, Writer, path, report},
+    ground::{Labeller, PARTITIONS, Run, START_MS, WINDOW_MS, Writer, path, report},
 };
 
-const PARTITIONS: i32 = 2;
-const LABEL_ID: u32 = 4;
-const START_MS: i64 = 1_790_000_000_000;
-const WINDOW_MS: i64 = 10_000;
 /// Predictions of a window.
 const PREDICTIONS: i64 = 600;
 const DRIFT: &str = "\n[drift]\nwindows = [\"10s\"]\ngrace_seconds = 1\nidle_seconds = 3600\nsnapshot_ms = 100\n\
@@ -151,7 +142,7 @@ fn references_are_of_their_time(bench: &Bench, middle: &str, end: &str) {
 }
 
 fn labels_are_watched(bench: &Bench) {
-    let producer: ThreadedProducer<DefaultProducerContext> = kafka::base(&bench.sandbox.config.kafka).create().unwrap();
+    let labeller = Labeller::new(bench);
     for (partition, source, label) in [(0, LabelSource::Moderator, "spam"), (1, LabelSource::Appeal, "not_spam")] {
         let label = Label {
             message_id: format!("m-{}", partition + 1),
@@ -163,12 +154,9 @@ fn labels_are_watched(bench: &Bench) {
             source_offset: Some(0),
             decided_at: None,
         };
-        let mut value = Vec::new();
-        RecordWriter::new(LABEL_ID).write(&label, &mut value);
-        let record = BaseRecord::to(&bench.topics().labels).partition(partition).key("7").payload(&value);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
+        labeller.write(Some(partition), "7", &label);
     }
-    producer.flush(Duration::from_secs(30)).unwrap();
+    labeller.flush();
     let watch =
         |more: &[&str]| json_of(bench, &[&["watch", "labels", "--until-end", "--format", "ndjson"], more].concat());
     let mut seen = watch(&[]);

@@ -9,16 +9,15 @@ use std::{
 
 use assize::{
     codec::{RecordReader, RecordWriter, wire},
-    records::{DriftReport, Prediction, schema::DRIFT_REPORT},
+    records::{DriftReport, Label, Prediction, schema::DRIFT_REPORT},
     stream::kafka,
 };
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
-    producer::{BaseRecord, Producer, ThreadedProducer},
+    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
-
 use serde_json::Value;
 
 use crate::{
@@ -29,8 +28,16 @@ use crate::{
 /// How long anything may take that ought to take seconds.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Partitions of the topics.
+pub const PARTITIONS: i32 = 2;
+/// Where event time starts, milliseconds since the epoch.
+pub const START_MS: i64 = 1_790_000_000_000;
+/// Length of the windows of ten seconds.
+pub const WINDOW_MS: i64 = 10_000;
+
 /// The schema ids of a configuration without a registry.
 const PREDICTION_ID: u32 = 3;
+const LABEL_ID: u32 = 4;
 
 /// What `assize demo` says of the messages that the model has not learnt from.
 pub fn real_predictions(bench: &Bench) -> Vec<Prediction<'static>> {
@@ -77,7 +84,7 @@ pub fn path(of: &str) -> String {
 /// Writes predictions as a stream would, but for the stamps.
 pub struct Writer<'b> {
     bench: &'b Bench,
-    producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext>,
+    producer: ThreadedProducer<DefaultProducerContext>,
     rows: Vec<Prediction<'static>>,
     random: Random,
     /// Written so far.
@@ -114,6 +121,31 @@ impl<'b> Writer<'b> {
     /// Anything at all.
     pub fn write_bytes(&mut self, partition: i32, value: &[u8]) {
         let record = BaseRecord::to(&self.bench.topics().predictions).partition(partition).key("k").payload(value);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    pub fn flush(&self) {
+        self.producer.flush(Duration::from_secs(30)).unwrap();
+    }
+}
+
+/// Writes labels as producers do: where the partition is theirs to choose, that of the key.
+pub struct Labeller<'b> {
+    bench: &'b Bench,
+    producer: ThreadedProducer<DefaultProducerContext>,
+}
+
+impl<'b> Labeller<'b> {
+    pub fn new(bench: &'b Bench) -> Self {
+        let producer = kafka::base(&bench.sandbox.config.kafka).set("partitioner", "murmur2_random").create().unwrap();
+        Self { bench, producer }
+    }
+
+    pub fn write(&self, partition: Option<i32>, key: &str, label: &Label) {
+        let mut value = Vec::new();
+        RecordWriter::new(LABEL_ID).write(label, &mut value);
+        let record = BaseRecord::to(&self.bench.topics().labels).key(key).payload(&value);
+        let record = BaseRecord { partition, ..record };
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 

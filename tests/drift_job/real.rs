@@ -5,34 +5,26 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::PathBuf,
-    time::Duration,
 };
 
 use assize::{
-    codec::RecordWriter,
     demo::Corpus,
     records::{
         AlarmChange, AlarmKind, DriftReport, DriftStatus, Label, LabelSource, Prediction, Verdict,
         schema::{PREDICTION, VERDICT},
     },
-    stream::kafka,
 };
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::json;
 
 use crate::{
     bench::{Bench, SPAM},
-    ground::{Run, path, report},
+    ground::{Labeller, PARTITIONS, Run, START_MS, WINDOW_MS, path, report},
     readers,
     traffic::Random,
 };
 
-const PARTITIONS: i32 = 2;
-const LABEL_ID: u32 = 4;
 /// Messages of a window of ten seconds.
 const MESSAGES: usize = 700;
-const START_MS: i64 = 1_790_000_000_000;
-const WINDOW_MS: i64 = 10_000;
 const DRIFT: &str = "\n[drift]\nenabled = true\nwindows = [\"10s\"]\ngrace_seconds = 1\nidle_seconds = 3600\n\
                      snapshot_ms = 200\n[drift.alarm]\nlabels_min = 100\n";
 
@@ -144,8 +136,7 @@ fn label(
     labelled_at: i64,
     of: impl Fn(usize, &Verdict<'_>, Label) -> Label,
 ) -> usize {
-    let producer: ThreadedProducer<DefaultProducerContext> =
-        kafka::base(&bench.sandbox.config.kafka).set("partitioner", "murmur2_random").create().unwrap();
+    let labeller = Labeller::new(bench);
     let verdicts = readers::read_all::<Verdict<'_>>(bench, &bench.topics().verdicts, VERDICT);
     let mut sent = 0;
     for (number, verdict) in verdicts.iter().enumerate() {
@@ -160,16 +151,10 @@ fn label(
             source_offset: Some(verdict.source_offset),
             decided_at: Some(verdict.decided_at),
         };
-        let mut value = Vec::new();
-        RecordWriter::new(LABEL_ID).write(&of(number, verdict, label), &mut value);
-        let key = verdict.user_id.to_string();
-        producer
-            .send(BaseRecord::to(&bench.topics().labels).key(&key).payload(&value))
-            .map_err(|(error, _)| error)
-            .unwrap();
+        labeller.write(None, &verdict.user_id.to_string(), &of(number, verdict, label));
         sent += 1;
     }
-    producer.flush(Duration::from_secs(30)).unwrap();
+    labeller.flush();
     sent
 }
 
@@ -236,7 +221,7 @@ fn labels_are_joined_from_memory_or_from_the_topic_to_the_same_report() {
 
 /// A label in each partition, of a message that nobody knows: time goes on.
 fn close(bench: &Bench, labelled_at: i64) {
-    let producer: ThreadedProducer<DefaultProducerContext> = kafka::base(&bench.sandbox.config.kafka).create().unwrap();
+    let labeller = Labeller::new(bench);
     for partition in 0..PARTITIONS {
         let label = Label {
             message_id: format!("nobody-{partition}"),
@@ -248,10 +233,7 @@ fn close(bench: &Bench, labelled_at: i64) {
             source_offset: None,
             decided_at: None,
         };
-        let mut value = Vec::new();
-        RecordWriter::new(LABEL_ID).write(&label, &mut value);
-        let record = BaseRecord::to(&bench.topics().labels).partition(partition).key("1").payload(&value);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
+        labeller.write(Some(partition), "1", &label);
     }
-    producer.flush(Duration::from_secs(30)).unwrap();
+    labeller.flush();
 }

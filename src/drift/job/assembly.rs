@@ -114,8 +114,10 @@ impl Assembly {
             {
                 self.stale.push(key.clone());
             }
-            Key::Pane(source, start_ms) if self.closed_to_ms.contains_key(source) && is_closed(value) => {
-                self.waiting.insert(*start_ms, *source, value);
+            Key::Pane(source, start_ms) if self.closed_to_ms.contains_key(source) => {
+                if state::parse::<Head>(key, value)?.closed {
+                    self.waiting.insert(*start_ms, *source, value);
+                }
             }
             Key::Merged(start_ms) => drop(self.merged.insert(*start_ms, state::parse(key, value)?)),
             Key::Reported => {
@@ -234,12 +236,10 @@ impl Assembly {
     }
 }
 
-fn is_closed(value: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head {
-        closed: bool,
-    }
-    serde_json::from_slice(value).is_ok_and(|head: Head| head.closed)
+/// What of a pane says whether it waits here.
+#[derive(Deserialize)]
+struct Head {
+    closed: bool,
 }
 
 #[cfg(test)]

@@ -153,41 +153,28 @@ impl Job {
     }
 
     /// Runs its lanes until a stop is asked for, or one of them ends with a fault or a panic: the other ends with it.
-    /// `lane_ended` is called when one of them ends, for whatever reason. It can be run again.
+    /// `tell` hears when the job is up, and when one of its lanes has ended, for whatever reason. It can be run again.
     ///
     /// # Errors
     /// [`Fault`] with [`Action::Exit`]: that of the lane of predictions, else that of the lane of labels.
-    pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, lane_ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
-        let lanes = shutdown.part();
-        let ended = || {
-            // One lane alone would report windows that lack what the other counts, or none.
-            self.metrics.drift().set_up(false);
-            lanes.request();
-            lane_ended();
+    pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, tell: &(dyn Fn(bool) + Sync)) -> Result<(), Fault> {
+        let told = |is_up| {
+            self.metrics.drift().set_up(is_up);
+            tell(is_up);
         };
-        self.metrics.drift().set_up(true);
-        self.run_lanes(&lanes, health, &ended).inspect_err(|_| self.metrics.drift().set_up(false))
-    }
-
-    fn run_lanes(&self, lanes: &Shutdown, health: &Arc<Health>, ended: &(dyn Fn() + Sync)) -> Result<(), Fault> {
-        let run = |number: usize, lane: &dyn Fn() -> Result<(), Fault>| {
-            let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
-            health.lane(number).set_stopped();
-            ended();
-            result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
-        };
+        self.metrics.drift().set_up(false);
+        let start = &Start { shutdown: shutdown.part(), health, tell: &told };
         // Recent predictions: one lane writes them, the other asks.
         let index = &Index::new(Arc::clone(&self.models), self.config.drift.labels.index_bytes_max);
         thread::scope(|scope| {
-            let Some(partitions) = self.labels else {
-                health.lane(1).set_stopped();
-                return run(0, &|| self.run_predictions(None, lanes, health.lane(0)));
-            };
-            let run = &run;
-            let labels = move || run(1, &|| self.run_labels(partitions, index, lanes, health.lane(1)));
+            if self.labels.is_none() {
+                start.lane_of(Input::Labels).set_stopped();
+                return start.run(Input::Predictions, || self.run_predictions(None, start));
+            }
+            let labels = move || start.run(Input::Labels, || self.run_labels(index, start));
             let labels = thread::Builder::new().name("drift-labels".into()).spawn_scoped(scope, labels);
             let labels = labels.map_err(|error| Fault::caused(EXIT, "starting the lane of labels", error))?;
-            let predictions = run(0, &|| self.run_predictions(Some(index), lanes, health.lane(0)));
+            let predictions = start.run(Input::Predictions, || self.run_predictions(Some(index), start));
             predictions.and(labels.join().unwrap_or_else(|_| Err(panicked())))
         })
     }
@@ -199,7 +186,7 @@ impl Job {
         }
     }
 
-    fn run_predictions(&self, index: Option<&Index>, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+    fn run_predictions(&self, index: Option<&Index>, start: &Start<'_>) -> Result<(), Fault> {
         let drift = &self.config.drift;
         let observed: Vec<_> = self.tasks.iter().filter_map(observed).collect();
         let observer = Observer::try_new(&observed, &self.contract)
@@ -210,12 +197,10 @@ impl Job {
         let index = index.cloned();
         let sample_ratio = drift.sample_ratio;
         let fold = CountsPredictions { reader, observer, future_ms_max, sample_ratio, index, metrics };
-        let merger = self.merger()?;
-        let topic = &self.config.topics.predictions;
-        self.run_lane(topic, self.predictions, "", fold, Some(merger), shutdown, health)
+        self.run_lane(fold, Some(self.merger()?), start)
     }
 
-    fn run_labels(&self, partitions: i32, index: &Index, shutdown: &Shutdown, health: LaneHealth) -> Result<(), Fault> {
+    fn run_labels(&self, index: &Index, start: &Start<'_>) -> Result<(), Fault> {
         let Config { drift, kafka, topics, .. } = &self.config;
         let (schemas, models) = (&self.schemas, &self.models);
         let past = ReadBack::new(
@@ -228,7 +213,7 @@ impl Job {
         let metrics = Arc::clone(&self.metrics);
         let labels = Labels::new(drift, Arc::clone(models), index.clone(), past, Arc::clone(schemas), metrics);
         let fold = CountsLabels::new(labels, drift.labels.remembered_max, Arc::clone(&self.metrics));
-        self.run_lane(&topics.labels, partitions, "-labels", fold, None, shutdown, health)
+        self.run_lane(fold, None, start)
     }
 
     fn merger(&self) -> Result<Merger, Fault> {
@@ -246,36 +231,40 @@ impl Job {
         Ok(Merger::new(assembly, &drift.windows, reporter, writer, alerts, metrics))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "each is one thing in which the two lanes differ")]
     fn run_lane<F: Fold + Send + 'static>(
         &self,
-        topic: &str,
-        partitions: i32,
-        group: &str,
         fold: F,
         merger: Option<Merger>,
-        shutdown: &Shutdown,
-        health: LaneHealth,
+        start: &Start<'_>,
     ) -> Result<(), Fault> {
-        let Config { kafka, topics, drift, stream, .. } = &self.config;
+        let Config { kafka, topics, drift, stream: limits, .. } = &self.config;
+        let (input, partitions, group) = match F::INPUT {
+            Input::Predictions => (&topics.predictions, self.predictions, ""),
+            Input::Labels => (&topics.labels, self.labels.unwrap_or_default(), "-labels"),
+        };
         let mut kafka = kafka.clone();
         kafka.group_id = drift.group_id(&kafka.group_id) + group;
         kafka.auto_offset_reset = AutoOffsetReset::Earliest;
         let store = Arc::new(KafkaStore::new(&kafka, &topics.drift_state, self.state, LOAD_MS_MAX)?);
-        let route = Route { kafka, topics: topics.clone(), input: topic.to_owned(), partitions, tells_ends: true };
+        let route = Route { kafka, topics: topics.clone(), input: input.clone(), partitions, tells_ends: true };
         // Nothing is consumed yet: whoever started this process may start it again.
-        let input = KafkaStream::connect(route, 0, Arc::clone(&store)).map_err(|fault| match fault.action {
+        let stream = KafkaStream::connect(route, 0, Arc::clone(&store)).map_err(|fault| match fault.action {
             Action::Exit(_) => fault,
             _ => fault.with_action(Action::Exit(Exit::Unavailable)),
         })?;
+        if F::INPUT == Input::Predictions {
+            start.is_up();
+        }
         let limits = LaneLimits {
-            chunk_records_max: stream.chunk_records_max,
+            chunk_records_max: limits.chunk_records_max,
             snapshot: drift.snapshot(),
             idle: Duration::from_secs(drift.idle_seconds),
-            rebuilds_per_minute_max: stream.rebuilds_per_minute_max,
+            rebuilds_per_minute_max: limits.rebuilds_per_minute_max,
         };
         let metrics = Arc::clone(&self.metrics);
-        let mut lane = DriftLane::new(input, fold, store, merger, self.clock, limits, shutdown, health, metrics);
+        let health = start.lane_of(F::INPUT);
+        let mut lane =
+            DriftLane::new(stream, fold, store, merger, self.clock, limits, &start.shutdown, health, metrics);
         let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
         if result.is_err() {
             // Closing a consumer that was fenced can wait for ever (measured): the next start does not wait for it.
@@ -284,6 +273,42 @@ impl Job {
             drop(closing.inspect_err(|error| tracing::warn!(%error, "closing the clients of the lane here")));
         }
         result
+    }
+}
+
+/// One start of the job.
+struct Start<'a> {
+    /// Of its lanes: one ends with the other.
+    shutdown: Shutdown,
+    health: &'a Arc<Health>,
+    /// Hears whether the job is up.
+    tell: &'a (dyn Fn(bool) + Sync),
+}
+
+impl Start<'_> {
+    /// Runs a lane to its end, and then ends the other: one alone would report windows that lack what the other counts, or
+    /// none.
+    fn run(&self, input: Input, lane: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+        let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
+        self.lane_of(input).set_stopped();
+        self.shutdown.request();
+        (self.tell)(false);
+        result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
+    }
+
+    /// A lane that reports is connected. Should the other have ended at this moment, the job is not up.
+    fn is_up(&self) {
+        (self.tell)(true);
+        if self.shutdown.requested() {
+            (self.tell)(false);
+        }
+    }
+
+    fn lane_of(&self, input: Input) -> LaneHealth {
+        self.health.lane(match input {
+            Input::Predictions => 0,
+            Input::Labels => 1,
+        })
     }
 }
 

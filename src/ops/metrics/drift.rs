@@ -81,7 +81,7 @@ pub struct DriftPartitionMetrics {
 impl DriftMetrics {
     pub(super) fn register(all: &mut Catalogue) -> Self {
         let metrics = Self {
-            up: all.add("drift_up", "1 while the lanes of the drift job run, 0 when it has ended", Family::default()),
+            up: all.add("drift_up", "1 while the drift job runs, 0 until it is connected and when it has ended", Family::default()),
             reports: Reports::register(all),
             watermarks: all.add(
                 "drift_watermark_timestamp_seconds",
