@@ -15,7 +15,7 @@ use super::{
 use crate::{
     codec,
     config::{self, Config},
-    drift::job::{Job, LANES},
+    drift::job::{self, Job},
     failure::Failure,
     fault::{Action, Exit, Fault},
     ops::{
@@ -52,7 +52,7 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
     let handle = runtime.handle();
     let shutdown = Shutdown::new(Duration::from_millis(config.stream.shutdown_ms_max));
     shutdown.on_signals(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let (metrics, health) = (Metrics::new(), Health::new(LANES));
+    let (metrics, health) = (Metrics::new(), Health::new(job::lanes(config)));
     let topics = check_topics(config, &Role::of_drift(config))?;
     let _http = HttpServer::start(config.admin.listen, access, Arc::clone(&metrics), Arc::clone(&health), handle)
         .map_err(|error| Failure::new(Exit::Unavailable, error))?;
@@ -104,7 +104,7 @@ fn keep_running(job: &Job, shutdown: &Shutdown, health: &Health) {
     let mut starts = Starts::default();
     loop {
         // The health of its lanes is its own: a stream is ready without it.
-        let result = job.run(shutdown, &Health::new(LANES), &|is_up| health.set_drift_down(!is_up));
+        let result = job.run(shutdown, &Health::new(job.lanes()), &|is_up| health.set_drift_down(!is_up));
         let Err(fault) = result else { return };
         let Some(pause) = starts.again(&fault, Instant::now()) else {
             tracing::error!("verdicts go on without the drift job; restart the process to have it back");

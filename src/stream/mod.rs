@@ -108,8 +108,8 @@ pub trait Stream {
     /// How many new producers this stream built after its first.
     fn rebuilds(&self) -> u64;
 
-    /// For how long `partition` has been read to its end, without a further record; none when it is not, or when the
-    /// stream does not tell.
+    /// For how long `partition` has been read to its end without a further record, up to when nothing was waiting to be
+    /// polled; none when it is not, or when the stream does not tell.
     fn silence(&self, partition: i32) -> Option<Duration> {
         let _ = partition;
         None

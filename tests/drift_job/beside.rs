@@ -1,42 +1,16 @@
 //! A job beside a stream that ends by a panic: verdicts go on, and it comes back to the same reports.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    time::{Duration, Instant},
-};
-
 use serde_json::json;
 
 use crate::{
     bench::{Bench, SPAM},
-    ground::{PARTITIONS, PATIENCE, Run, START_MS, Writer, report},
+    ground::{PARTITIONS, Run, START_MS, Writer, free_address, ready_when_up, report},
 };
 
 const WINDOWS: i64 = 3;
 /// Labels are read, and there are none: their partitions are silent.
 const DRIFT: &str =
     "\n[drift]\nenabled = true\nwindows = [\"10s\"]\ngrace_seconds = 1\nidle_seconds = 1\nsnapshot_ms = 200\n";
-
-/// Status and body.
-fn get(address: &str, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-}
-
-/// Waits until the metrics say so, and returns what /readyz says then.
-fn ready_when_up(address: &str, up: u8) -> (u16, String) {
-    let (start, wanted) = (Instant::now(), format!("\nassize_drift_up{{}} {up}\n"));
-    while !get(address, "/metrics").is_some_and(|(_, body)| body.contains(&wanted)) {
-        assert!(start.elapsed() < PATIENCE, "no {wanted}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    get(address, "/readyz").unwrap()
-}
 
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
@@ -55,7 +29,7 @@ fn a_panic_ends_both_lanes_and_the_job_starts_again_while_verdicts_go_on() {
     let file = bench.sandbox.write("messages.ndjson", messages);
     assert_eq!(bench.send(&file, &[]).wait(), Some(0));
 
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = free_address();
     let environment = [("ASSIZE_ADMIN__LISTEN", address.as_str()), ("ASSIZE_FAILPOINT", "panic:drift-snapshot:3")];
     let mut stream = bench.start_as("a", "a", &environment);
     ready_when_up(&address, 1);

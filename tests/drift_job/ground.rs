@@ -3,6 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -276,4 +278,29 @@ impl Drop for Run<'_> {
 pub fn report(value: &[u8]) -> DriftReport {
     let reader = RecordReader::try_new(DRIFT_REPORT).unwrap();
     reader.read(wire::split(value).unwrap().1).unwrap()
+}
+
+/// Where nobody listens, for a moment.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Status and body.
+fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// Waits until the metrics say whether the job is up, and returns what /readyz says then.
+pub fn ready_when_up(address: &str, up: u8) -> (u16, String) {
+    let (start, wanted) = (Instant::now(), format!("\nassize_drift_up{{}} {up}\n"));
+    while !get(address, "/metrics").is_some_and(|(_, body)| body.contains(&wanted)) {
+        assert!(start.elapsed() < PATIENCE, "no {wanted}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    get(address, "/readyz").unwrap()
 }

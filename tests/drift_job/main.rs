@@ -14,5 +14,6 @@ mod interrupted;
 #[path = "../common/readers.rs"]
 mod readers;
 mod real;
+mod silent;
 #[path = "../common/traffic.rs"]
 mod traffic;

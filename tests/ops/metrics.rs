@@ -28,6 +28,7 @@ const FAMILIES: [(&str, &str); 45] = [
     ("assize_drift_retrains", "counter"),
     ("assize_drift_snapshot_seconds", "histogram"),
     ("assize_drift_snapshots", "counter"),
+    ("assize_drift_starts", "counter"),
     ("assize_drift_state_bytes", "gauge"),
     ("assize_drift_up", "gauge"),
     ("assize_drift_watermark_timestamp_seconds", "gauge"),

@@ -18,7 +18,7 @@ use crate::drift::alarm::Hysteresis;
 /// Windows that are watched at once.
 const WINDOWS_MAX: usize = 8;
 
-/// Panes of a window: all of them are kept until it has ended.
+/// Panes of a window, and of the grace: all of them are kept until they have ended.
 const PANES_MAX: i64 = 2_000;
 
 /// The windowed job on predictions and labels.
@@ -122,7 +122,7 @@ impl Default for Labels {
         Self {
             enabled: true,
             delay_seconds_max: 7 * 86_400,
-            index_bytes_max: 32 << 20,
+            index_bytes_max: 24 << 20,
             remembered_max: 100_000,
             read_back_ms_max: 60_000,
         }
@@ -160,6 +160,8 @@ impl Drift {
             return Err(limit("drift.windows", format!("{} twice", pair[0]), "different windows"));
         }
         within("drift.grace_seconds", self.grace_seconds, 0..=86_400)?;
+        let panes = self.grace_ms() / WindowSize::pane_ms(&self.windows);
+        within("drift.grace_seconds, in panes (the common divisor of all steps)", panes, 0..=PANES_MAX)?;
         within("drift.idle_seconds", self.idle_seconds, 1..=86_400)?;
         within("drift.future_seconds_max", self.future_seconds_max, 0..=86_400)?;
         within("drift.snapshot_ms", self.snapshot_ms, 10..=60_000)?;

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::now_ms,
     failpoint,
-    fault::{Action, Fault},
+    fault::{Action, Exit, Fault},
     lane::Recovery,
     ops::{
         health::LaneHealth,
@@ -42,8 +42,10 @@ use crate::{
 const IDLE_MS: Duration = Duration::from_millis(100);
 /// How often the lane looks at what moves without records.
 const TICK_MS: Duration = Duration::from_millis(250);
-/// Pause before a pane that was closed is committed, so that those of other partitions come with it.
+/// Pause before a pane that was closed is committed, so that those of other partitions come with it ...
 const CLOSED_MS: Duration = Duration::from_millis(1_000);
+/// ... unless so many wait: time goes by quickly in a backlog.
+const CLOSED_PANES_MAX: usize = 256;
 
 /// How often what happens.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +74,8 @@ pub(super) struct DriftLane<'a, S, F: Fold, R> {
     metrics: Arc<Metrics>,
     recovery: Recovery<'a>,
     assigned: BTreeSet<i32>,
-    /// Whether the state of `assigned` is here.
-    is_loaded: bool,
+    /// Whether the state of `assigned` is not here.
+    must_load: bool,
     partitions: Partitions<F>,
     /// Of every partition, committed or counted.
     next: NextOffsets,
@@ -82,7 +84,7 @@ pub(super) struct DriftLane<'a, S, F: Fold, R> {
     snapshot_at: Instant,
     tick_at: Instant,
     /// How far silence has moved the time of a partition since the last commit, milliseconds since the epoch.
-    silent_to_ms: i64,
+    silent_to_ms: Option<i64>,
     chunk: Chunk,
     outputs: Outputs,
 }
@@ -122,21 +124,22 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             health,
             metrics,
             assigned: BTreeSet::new(),
-            is_loaded: true,
+            must_load: false,
             partitions: BTreeMap::new(),
             next: NextOffsets::default(),
             records: 0,
             snapshot_at: now,
             tick_at: now,
-            silent_to_ms: i64::MIN,
+            silent_to_ms: None,
             chunk: Chunk::default(),
             outputs: Outputs::default(),
         }
     }
 
-    /// What is to be closed once it has ended.
-    pub(super) fn into_clients(self) -> (S, F, R) {
-        (self.stream, self.fold, self.store)
+    /// What is to be closed once it has ended. What it showed of its partitions is no longer true.
+    pub(super) fn into_clients(self) -> (S, R) {
+        self.assigned.iter().for_each(|&partition| self.lost(partition));
+        (self.stream, self.store)
     }
 
     /// Runs until the stream ends or a stop is asked for; what was counted is then committed.
@@ -179,7 +182,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             Polled::Idle | Polled::Ended => {}
         }
         if self.tick_at.elapsed() >= TICK_MS {
-            self.tick(polled == Polled::Idle)?;
+            self.tick()?;
         }
         let ended = polled == Polled::Ended;
         if ended || self.is_due() {
@@ -196,19 +199,14 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     }
 
     /// What moves without records: time in silent partitions, and what other lanes closed.
-    fn tick(&mut self, is_idle: bool) -> Result<(), Fault> {
+    fn tick(&mut self) -> Result<(), Fault> {
         self.tick_at = Instant::now();
-        let now_ms = now_ms();
+        let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
+        let silent_to_ms = now_ms().saturating_sub(idle_ms);
         for (&number, partition) in &mut self.partitions {
-            // Records may be waiting that were not polled.
-            if is_idle && self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
-                let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
-                let silent_to_ms = now_ms.saturating_sub(idle_ms);
+            if self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
                 partition.silent(silent_to_ms);
-                self.silent_to_ms = self.silent_to_ms.max(silent_to_ms);
-            }
-            if let Some(watermark_ms) = partition.progress().watermark_ms {
-                self.fold.moved(number, Some(watermark_ms));
+                self.silent_to_ms = self.silent_to_ms.max(Some(silent_to_ms));
             }
         }
         if let Some(merger) = &mut self.merger {
@@ -220,9 +218,11 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     fn is_due(&self) -> bool {
         let has_closed = || self.partitions.values().any(Partition::has_closed);
         let merger_waits = || self.merger.as_ref().is_some_and(Merger::is_due);
+        let closed_panes = || self.partitions.values().map(Partition::closed_panes).sum::<usize>();
         let elapsed = self.snapshot_at.elapsed();
         elapsed >= self.limits.snapshot
             || (elapsed >= CLOSED_MS.min(self.limits.snapshot) && (has_closed() || merger_waits()))
+            || closed_panes() > CLOSED_PANES_MAX
     }
 
     /// Writes what changed and commits it with the offsets.
@@ -230,7 +230,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         let start = Instant::now();
         failpoint::reached("drift-snapshot");
         // The broker refuses stamps that are too far ahead: those of a clock that was wrong until a moment ago as well.
-        if self.silent_to_ms > now_ms() {
+        if self.silent_to_ms > Some(now_ms()) {
             return Err(Fault::new(Action::Abort, "letting time go on in silent partitions: the clock was set back"));
         }
         self.snapshot_at = start;
@@ -252,13 +252,14 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         self.stream.commit(&self.offsets())?;
         for (&number, partition) in &mut self.partitions {
             partition.committed(|pane| self.fold.closed(number, pane));
+            tell_progress(&self.fold, number, partition);
         }
         if let Some(merger) = &mut self.merger {
             merger.committed();
         }
         self.metrics.drift().snapshot(TransactionResult::Committed, start.elapsed(), bytes);
         self.records = 0;
-        self.silent_to_ms = i64::MIN;
+        self.silent_to_ms = None;
         self.recovery.settled();
         Ok(())
     }
@@ -275,10 +276,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     fn reassign(&mut self, change: &Assignment) -> Result<(), Fault> {
         for partition in &change.revoked {
             self.assigned.remove(partition);
-            self.fold.moved(*partition, None);
-            if let Some(merger) = self.merger.as_ref().filter(|_| *partition == 0) {
-                merger.lost();
-            }
+            self.lost(*partition);
         }
         self.assigned.extend(&change.assigned);
         self.health.set_assigned(true);
@@ -287,12 +285,19 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         Ok(())
     }
 
+    fn lost(&self, partition: i32) {
+        self.fold.lost(partition);
+        if let Some(merger) = self.merger.as_ref().filter(|_| partition == 0) {
+            merger.lost();
+        }
+    }
+
     /// Nothing in memory is true any more.
     fn forget(&mut self) {
         self.partitions.clear();
         self.records = 0;
-        self.silent_to_ms = i64::MIN;
-        self.is_loaded = false;
+        self.silent_to_ms = None;
+        self.must_load = true;
         if let Some(merger) = &mut self.merger {
             merger.forget();
             // Left alone it would read on and on.
@@ -304,7 +309,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
 
     /// Reads the state of the assigned partitions back, after their stable offsets are known and before they are read.
     fn load(&mut self) -> Result<(), Fault> {
-        if self.is_loaded {
+        if !self.must_load {
             return Ok(());
         }
         let go_on = go_on(&self.health, self.shutdown);
@@ -314,15 +319,33 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             let of_source = |key: &Key| key.source() == Some(source);
             let place = Key::Progress(source).partition(state_partitions);
             let (kept, _) = store::latest(&self.store, place, &go_on, of_source)?;
+            check_known(source, self.next.next(number), kept.contains_key(&Key::Progress(source)))?;
             let mut partition = Partition::new(source, self.clock, self.fold.table());
             partition.restore(kept)?;
+            tell_progress(&self.fold, number, &partition);
             self.partitions.insert(number, partition);
         }
         if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {
             merger.load(&self.store, &go_on)?;
         }
-        self.is_loaded = true;
+        self.must_load = false;
         self.health.set_restored();
         Ok(())
     }
+}
+
+fn tell_progress<F: Fold>(fold: &F, number: i32, partition: &Partition<F::Pane, F::Table>) {
+    if let Some(watermark_ms) = partition.progress().watermark_ms {
+        fold.moved(number, watermark_ms);
+    }
+}
+
+/// Going on from an offset without what was counted before it would report parts of windows as whole ones.
+fn check_known(source: Source, committed: Option<i64>, is_known: bool) -> Result<(), Fault> {
+    if is_known || committed.is_none_or(|next| next == 0) {
+        return Ok(());
+    }
+    let doing = "reading the drift state back: topics.drift_state knows nothing of what the group has read; name another \
+                 drift.group_id as well, and it counts from the start";
+    Err(Fault::caused(Action::Exit(Exit::Config), doing, format!("{source:?}")))
 }

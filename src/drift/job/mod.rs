@@ -76,11 +76,16 @@ use crate::{
 
 pub use state::Input;
 
-/// Lanes of the job: one reads predictions, one labels.
-pub const LANES: usize = 2;
+/// Lanes of the job: one reads predictions, one labels when they are read.
+pub fn lanes(config: &Config) -> usize {
+    1 + usize::from(config.drift.labels.enabled)
+}
 
 /// A lane that cannot go on.
 const EXIT: Action = Action::Exit(Exit::Failed);
+
+/// Clients of lanes that have ended and do not close; with more the job does not start.
+const CLOSING_MAX: usize = 10;
 
 /// How long a state may take to be read back before it is tried again.
 const LOAD_MS_MAX: Duration = Duration::from_millis(120_000);
@@ -101,6 +106,8 @@ pub struct Job {
     labels: Option<i32>,
     /// Partitions of the state.
     state: i32,
+    /// Held by each thread that closes clients of a lane that has ended.
+    closing: Arc<()>,
 }
 
 impl Job {
@@ -148,8 +155,14 @@ impl Job {
             predictions: partitions(Role::Predictions),
             labels: config.drift.labels.enabled.then(|| partitions(Role::Labels)),
             state: partitions(Role::DriftState),
+            closing: Arc::default(),
             config: config.clone(),
         })
+    }
+
+    /// Its lanes.
+    pub fn lanes(&self) -> usize {
+        lanes(&self.config)
     }
 
     /// Runs its lanes until a stop is asked for, or one of them ends with a fault or a panic: the other ends with it.
@@ -162,13 +175,15 @@ impl Job {
             self.metrics.drift().set_up(is_up);
             tell(is_up);
         };
-        self.metrics.drift().set_up(false);
-        let start = &Start { shutdown: shutdown.part(), health, tell: &told };
+        self.metrics.drift().starts();
+        if Arc::strong_count(&self.closing) > CLOSING_MAX {
+            return Err(Fault::new(EXIT, "starting the drift job: the clients of former starts do not close"));
+        }
+        let start = &Start { process: shutdown, lanes: shutdown.part(), health, tell: &told };
         // Recent predictions: one lane writes them, the other asks.
         let index = &Index::new(Arc::clone(&self.models), self.config.drift.labels.index_bytes_max);
         thread::scope(|scope| {
             if self.labels.is_none() {
-                start.lane_of(Input::Labels).set_stopped();
                 return start.run(Input::Predictions, || self.run_predictions(None, start));
             }
             let labels = move || start.run(Input::Labels, || self.run_labels(index, start));
@@ -263,12 +278,12 @@ impl Job {
         };
         let metrics = Arc::clone(&self.metrics);
         let health = start.lane_of(F::INPUT);
-        let mut lane =
-            DriftLane::new(stream, fold, store, merger, self.clock, limits, &start.shutdown, health, metrics);
+        let mut lane = DriftLane::new(stream, fold, store, merger, self.clock, limits, &start.lanes, health, metrics);
         let result = catch_unwind(AssertUnwindSafe(|| lane.run())).unwrap_or_else(|_| Err(panicked()));
-        if result.is_err() {
-            // Closing a consumer that was fenced can wait for ever (measured): the next start does not wait for it.
-            let clients = lane.into_clients();
+        let clients = lane.into_clients();
+        // Closing a consumer that was fenced can wait for ever (measured): the next start does not wait for it.
+        if result.is_err() || !start.process.requested() {
+            let clients = (clients, Arc::clone(&self.closing));
             let closing = thread::Builder::new().name("drift-close".into()).spawn(move || drop(clients));
             drop(closing.inspect_err(|error| tracing::warn!(%error, "closing the clients of the lane here")));
         }
@@ -278,8 +293,10 @@ impl Job {
 
 /// One start of the job.
 struct Start<'a> {
-    /// Of its lanes: one ends with the other.
-    shutdown: Shutdown,
+    /// Of the whole process.
+    process: &'a Shutdown,
+    /// Of the lanes: one ends with the other.
+    lanes: Shutdown,
     health: &'a Arc<Health>,
     /// Hears whether the job is up.
     tell: &'a (dyn Fn(bool) + Sync),
@@ -291,15 +308,17 @@ impl Start<'_> {
     fn run(&self, input: Input, lane: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
         let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
         self.lane_of(input).set_stopped();
-        self.shutdown.request();
+        let is_first = self.lanes.request();
         (self.tell)(false);
-        result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"))
+        let result = result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"));
+        // What becomes of the other lane then says nothing of why the job has ended.
+        if is_first || self.process.requested() { result } else { Ok(()) }
     }
 
     /// A lane that reports is connected. Should the other have ended at this moment, the job is not up.
     fn is_up(&self) {
         (self.tell)(true);
-        if self.shutdown.requested() {
+        if self.lanes.requested() {
             (self.tell)(false);
         }
     }

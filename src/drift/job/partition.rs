@@ -136,6 +136,11 @@ impl<P: Default + Serialize + DeserializeOwned, T: Table> Partition<P, T> {
         self.progress.closed_to_ms != self.committed.closed_to_ms
     }
 
+    /// Panes that are closed and not committed.
+    pub(super) fn closed_panes(&self) -> usize {
+        self.panes.keys().take_while(|start_ms| self.progress.is_closed(**start_ms, &self.clock)).count()
+    }
+
     /// Writes what has changed since the last commit. The progress comes last: who reads it knows that the panes that it
     /// closes have been read.
     pub(super) fn write(&mut self, partitions: i32, outputs: &mut Outputs) {

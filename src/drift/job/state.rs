@@ -95,7 +95,8 @@ pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
 pub(super) fn parse<T: DeserializeOwned>(key: &Key, value: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(value).map_err(|error| {
         let problem = format!("{key:?}: {error}");
-        let doing = "reading the drift state back: it is of another version; name another topics.drift_state";
+        let doing = "reading the drift state back: it is of another version; name another topics.drift_state and \
+                     another drift.group_id";
         Fault::caused(Action::Exit(Exit::Unavailable), doing, problem)
     })
 }

@@ -70,8 +70,8 @@ impl Progress {
         if self.watermark_ms.is_none() || self.pane_ms == clock.pane_ms {
             return Ok(());
         }
-        let doing = "reading the drift state back: it is of other drift.windows; name another topics.drift_state, or take \
-                     the windows back";
+        let doing = "reading the drift state back: it is of other drift.windows; name another topics.drift_state and another \
+                     drift.group_id, or take the windows back";
         Err(Fault::new(Action::Exit(Exit::Config), doing))
     }
 

@@ -18,6 +18,7 @@ type Seconds = Gauge<f64, AtomicU64>;
 pub struct DriftMetrics {
     /// Without a series where there is no job.
     up: Family<Labels, Gauge>,
+    starts: Counter,
     reports: Reports,
     watermarks: Family<Labels, Seconds>,
     odd: Family<Labels, Counter>,
@@ -68,7 +69,7 @@ pub enum RetrainResult {
     Dropped,
 }
 
-/// The metrics of a partition of predictions: handles looked up once.
+/// The metrics of a partition of predictions.
 #[derive(Clone, Debug)]
 pub struct DriftPartitionMetrics {
     watermark: Seconds,
@@ -81,11 +82,16 @@ pub struct DriftPartitionMetrics {
 impl DriftMetrics {
     pub(super) fn register(all: &mut Catalogue) -> Self {
         let metrics = Self {
-            up: all.add("drift_up", "1 while the drift job runs, 0 until it is connected and when it has ended", Family::default()),
+            up: all.add(
+                "drift_up",
+                "1 while the drift job runs, 0 until it is connected and when it has ended",
+                Family::default(),
+            ),
+            starts: all.add("drift_starts", "Starts of the drift job in this process", Counter::default()),
             reports: Reports::register(all),
             watermarks: all.add(
                 "drift_watermark_timestamp_seconds",
-                "Latest event time that was counted in a partition, since the epoch",
+                "Latest event time of a partition that was counted and committed, since the epoch",
                 Family::default(),
             ),
             odd: all.add(
@@ -127,12 +133,18 @@ impl DriftMetrics {
         }
     }
 
+    /// The job starts, maybe again; it is not up yet.
+    pub fn starts(&self) {
+        self.starts.inc();
+        self.set_up(false);
+    }
+
     /// Whether the lanes of the job run.
     pub fn set_up(&self, is_up: bool) {
         self.up.get_or_create(&labels([])).set(i64::from(is_up));
     }
 
-    /// The handles of a partition of predictions, kept as long as the job owns it.
+    /// Those of a partition of predictions.
     pub fn partition(&self, partition: i32) -> DriftPartitionMetrics {
         let partition = partition.to_string();
         let odd = |reason| self.odd.get_or_create_owned(&labels([("partition", &partition), ("reason", reason)]));
@@ -211,7 +223,7 @@ impl DriftMetrics {
 }
 
 impl DriftPartitionMetrics {
-    /// The largest event time seen, milliseconds since the epoch; wall clock minus that is the lag.
+    /// The largest event time that was committed, milliseconds since the epoch; wall clock minus that is the lag.
     pub fn set_watermark(&self, ms: i64) {
         self.watermark.set(ms as f64 / 1000.0);
     }

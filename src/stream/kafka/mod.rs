@@ -100,6 +100,8 @@ pub struct KafkaStream<B> {
     epoch: u64,
     /// Since when each partition has been read to its end; empty when ends are not told.
     at_end: Vec<Option<Instant>>,
+    /// When nothing was waiting to be polled: until then a partition at its end was silent.
+    emptied: Option<Instant>,
     /// When the clients that nobody polls were served.
     served: Instant,
     /// Held partitions, with their ends: no fetch tells them.
@@ -134,6 +136,7 @@ impl<B: Beside> KafkaStream<B> {
             committed: NextOffsets::default(),
             partitions,
             epoch: 0,
+            emptied: None,
             at_end: if tells_ends { vec![None; usize::try_from(partitions).unwrap_or_default()] } else { Vec::new() },
             served: Instant::now(),
             held: BTreeMap::new(),
@@ -257,7 +260,10 @@ impl<B: Beside> Stream for KafkaStream<B> {
             && self.consumer.context().epoch() == self.epoch
         {
             match self.consumer.poll(wait) {
-                None => break,
+                None => {
+                    self.emptied = Some(Instant::now());
+                    break;
+                }
                 Some(Ok(message)) => {
                     push(chunk, &message);
                     let partition = message.partition();
@@ -369,8 +375,8 @@ impl<B: Beside> Stream for KafkaStream<B> {
     }
 
     fn silence(&self, partition: i32) -> Option<Duration> {
-        let since = *self.at_end.get(usize::try_from(partition).ok()?)?;
-        since.map(|since| since.elapsed())
+        let since = (*self.at_end.get(usize::try_from(partition).ok()?)?)?;
+        Some(self.emptied?.saturating_duration_since(since))
     }
 
     fn input(&self) -> &str {
