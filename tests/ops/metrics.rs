@@ -7,7 +7,7 @@ use assize::records::UserFeatures;
 use crate::{drift, exposition::Exposition};
 
 /// Every family, with its type.
-const FAMILIES: [(&str, &str); 45] = [
+const FAMILIES: [(&str, &str); 46] = [
     ("assize_build", "info"),
     ("assize_dead_letters", "counter"),
     ("assize_dedup_restore_seconds", "histogram"),

@@ -114,10 +114,10 @@ impl Assembly {
             {
                 self.stale.push(key.clone());
             }
-            Key::Pane(source, start_ms) if self.closed_to_ms.contains_key(source) => {
-                if state::parse::<Head>(key, value)?.closed {
-                    self.waiting.insert(*start_ms, *source, value);
-                }
+            Key::Pane(source, start_ms)
+                if self.closed_to_ms.contains_key(source) && state::parse::<Head>(key, value)?.closed =>
+            {
+                self.waiting.insert(*start_ms, *source, value);
             }
             Key::Merged(start_ms) => drop(self.merged.insert(*start_ms, state::parse(key, value)?)),
             Key::Reported => {
