@@ -146,9 +146,8 @@ impl Health {
     }
 
     /// What the process does without, in words.
-    pub fn down(&self) -> Vec<&'static str> {
-        let drift = self.drift_down.load(Ordering::Relaxed).then_some("drift job: ended, see the log");
-        drift.into_iter().collect()
+    pub fn down(&self) -> Option<&'static str> {
+        self.drift_down.load(Ordering::Relaxed).then_some("drift job: ended, see the log")
     }
 
     /// What is stuck, in words; empty means alive.

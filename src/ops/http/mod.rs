@@ -115,9 +115,8 @@ async fn liveness(State(sources): State<Sources>) -> Response {
 async fn readiness(State(sources): State<Sources>) -> Response {
     let missing = sources.health.not_ready();
     let mut body = json!({ "ready": missing.is_empty(), "not_ready": missing });
-    let down = sources.health.down();
-    if !down.is_empty() {
-        body["down"] = json!(down);
+    if let Some(down) = sources.health.down() {
+        body["down"] = json!([down]);
     }
     answer(missing.is_empty(), body)
 }
