@@ -191,6 +191,11 @@ impl Lane for Memory {
         Place::Open(own)
     }
 
+    fn oldest(&mut self, partition: i32) -> Option<&mut LabelPane> {
+        let of = self.partition(partition);
+        Some(of.panes.entry(of.watermark - of.watermark.rem_euclid(PANE_MS)).or_default())
+    }
+
     fn pane(&mut self, partition: i32, start_ms: i64) -> Option<&mut LabelPane> {
         let of = self.partition(partition);
         if start_ms + PANE_MS <= of.watermark { None } else { of.panes.get_mut(&start_ms) }
