@@ -145,9 +145,9 @@ impl Past for Log {
             return Err(fault);
         }
         let models = models();
-        let mut answers = Answers::new(&models, wanted);
+        let mut answers = Answers::new(&models, wanted.iter().map(|wanted| (wanted, None)));
         self.predictions.iter().for_each(|predicted| answers.hear(&predicted.view()));
-        Ok(answers.into_found())
+        Ok(answers.into_best().into_iter().map(|best| best.map(|(_, found)| found)).collect())
     }
 }
 
