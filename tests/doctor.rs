@@ -353,6 +353,34 @@ fn topics_that_are_not_as_needed_are_named() {
 
 #[test]
 #[ignore = "needs Kafka; run ./dev test"]
+fn stamps_that_the_broker_does_not_limit_are_told() {
+    let mut sandbox = Sandbox::without_topics("doctor-stamps");
+    sandbox.configure("[drift]\nenabled = true\n");
+    let made = sandbox.run(&["topics", "create", "--partitions", "1"]);
+    assert!(made.status.success(), "{made:?}");
+    let (_, text) = doctor(&sandbox, &[]);
+    assert!(text.contains("all 7 are there") && !text.contains("message.timestamp"), "{text}");
+
+    // What is not named goes back to the broker's defaults.
+    let topics = &sandbox.config.topics;
+    let labels = AlterConfig::new(ResourceSpecifier::Topic(&topics.labels)).set("retention.ms", "-1");
+    let state = AlterConfig::new(ResourceSpecifier::Topic(&topics.drift_state))
+        .set("message.timestamp.after.max.ms", "300000")
+        .set("message.timestamp.type", "LogAppendTime");
+    sandbox.admin(async |admin, options| admin.alter_configs([&labels, &state], &options).await.unwrap());
+    let (_, text) = doctor(&sandbox, &[]);
+    for said in [
+        format!("topic {} has message.timestamp.after.max.ms ", topics.labels),
+        "--add-config message.timestamp.after.max.ms=300000".into(),
+        format!("topic {} has message.timestamp.type LogAppendTime", topics.drift_state),
+        "--add-config message.timestamp.type=CreateTime".into(),
+    ] {
+        assert!(text.contains(&said), "{said}: {text}");
+    }
+}
+
+#[test]
+#[ignore = "needs Kafka; run ./dev test"]
 fn with_everything_down_it_ends_in_time_and_says_all_of_it() {
     let sandbox = Sandbox::without_topics("doctor-down");
     let down = closed();

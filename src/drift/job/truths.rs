@@ -116,6 +116,10 @@ impl Lane for Ours<'_> {
         partition.place(time_ms.clamp(*CREATED_AT_MS.start(), *CREATED_AT_MS.end()))
     }
 
+    fn oldest(&mut self, partition: i32) -> Option<&mut LabelPane> {
+        self.partitions.get_mut(&partition).map(Partition::oldest)
+    }
+
     fn pane(&mut self, partition: i32, start_ms: i64) -> Option<&mut LabelPane> {
         self.partitions.get_mut(&partition)?.open_pane(start_ms)
     }

@@ -5,22 +5,27 @@ use std::collections::HashMap;
 use super::{Found, Judged, Models, Rank, Wanted};
 use crate::records::PredictionView;
 
+/// The best answer to a label so far.
+pub(super) type Best = Option<(Rank, Found)>;
+
 /// Labels, and what was heard so far.
 pub(super) struct Answers<'w> {
     models: &'w Models,
     wanted: Vec<&'w Wanted<'w>>,
     by_id: HashMap<&'w str, Vec<usize>>,
-    best: Vec<Option<(Rank, Found)>>,
+    best: Vec<Best>,
     /// Labels that may still be answered better.
     open: usize,
 }
 
 impl<'w> Answers<'w> {
-    pub(super) fn new(models: &'w Models, wanted: impl IntoIterator<Item = &'w Wanted<'w>>) -> Self {
-        let wanted: Vec<_> = wanted.into_iter().collect();
+    /// For labels, each with what was heard before.
+    pub(super) fn new(models: &'w Models, wanted: impl IntoIterator<Item = (&'w Wanted<'w>, Best)>) -> Self {
+        let (wanted, best): (Vec<&Wanted<'_>>, Vec<_>) = wanted.into_iter().unzip();
         let mut by_id: HashMap<_, Vec<_>> = HashMap::new();
         wanted.iter().enumerate().for_each(|(number, wanted)| by_id.entry(wanted.message_id).or_default().push(number));
-        Self { models, by_id, best: vec![None; wanted.len()], open: wanted.len(), wanted }
+        let open = wanted.iter().zip(&best).filter(|(wanted, best)| !is_exact(wanted, best)).count();
+        Self { models, wanted, by_id, best, open }
     }
 
     /// A prediction goes by.
@@ -32,8 +37,7 @@ impl<'w> Answers<'w> {
             let Some(rank) = wanted.hints.rank(judged).filter(is_better) else { continue };
             let said = self.models.said(wanted.task, prediction);
             if !said.is_empty() {
-                let was_exact = best.as_ref().is_some_and(|(best, _)| wanted.hints.is_exact(*best));
-                self.open -= usize::from(wanted.hints.is_exact(rank) && !was_exact);
+                self.open -= usize::from(wanted.hints.is_exact(rank) && !is_exact(wanted, best));
                 *best = Some((rank, Found { judged, said }));
             }
         }
@@ -45,7 +49,11 @@ impl<'w> Answers<'w> {
     }
 
     /// The answers, in the order of the labels.
-    pub(super) fn into_found(self) -> Vec<Option<Found>> {
-        self.best.into_iter().map(|best| best.map(|(_, found)| found)).collect()
+    pub(super) fn into_best(self) -> Vec<Best> {
+        self.best
     }
+}
+
+fn is_exact(wanted: &Wanted<'_>, best: &Best) -> bool {
+    best.as_ref().is_some_and(|(rank, _)| wanted.hints.is_exact(*rank))
 }

@@ -19,6 +19,9 @@ pub trait Lane {
     /// The place of a time, to which the partition's watermark moves on.
     fn place(&mut self, partition: i32, time_ms: i64) -> Place;
 
+    /// The oldest pane that is open, where records count that have no time; none of a partition that is not here.
+    fn oldest(&mut self, partition: i32) -> Option<&mut LabelPane>;
+
     /// The pane that starts then; none once it is closed.
     fn pane(&mut self, partition: i32, start_ms: i64) -> Option<&mut LabelPane>;
 
@@ -110,7 +113,11 @@ impl<P: Past> Labels<P> {
     }
 
     fn count(&self, learnt: &Learnt, found: Option<&Found>, lane: &mut impl Lane) {
-        let start = match lane.place(learnt.partition, learnt.time_ms) {
+        // When it was written says nothing of the labels around it, which may be old: time stays where it is.
+        let Some(time_ms) = learnt.time_ms else {
+            return lane.oldest(learnt.partition).into_iter().for_each(|pane| pane.unreadable += 1);
+        };
+        let start = match lane.place(learnt.partition, time_ms) {
             Place::Open(start) => start,
             Place::Late(oldest) => {
                 lane.pane(learnt.partition, oldest).into_iter().for_each(|pane| pane.late += 1);

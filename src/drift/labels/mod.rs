@@ -26,6 +26,7 @@
 mod answers;
 mod count;
 mod fold;
+mod heard;
 mod index;
 mod plan;
 mod read;

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap, ops::Range};
 
 use crate::tail::Span;
 
-/// A range that one pass reads for all that is wanted of it.
+/// A range that is read once for all that is wanted of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// From, to (not inclusive): times or offsets.
@@ -13,7 +13,7 @@ pub(super) struct Run {
     pub(super) members: Vec<usize>,
 }
 
-/// Merges ranges that overlap, up to a length: a run is what an attempt must manage to get on.
+/// Merges ranges that overlap, up to a length.
 pub(super) fn merge(mut wanted: Vec<(Range<i64>, usize)>, length_max: i64) -> Vec<Run> {
     wanted.sort_unstable_by_key(|(range, member)| (range.start, range.end, *member));
     let mut runs: Vec<Run> = Vec::new();
@@ -33,16 +33,18 @@ pub(super) fn merge(mut wanted: Vec<(Range<i64>, usize)>, length_max: i64) -> Ve
 
 /// Where a source offset lies among the predictions of a partition. These are in the order of their source offsets, but
 /// where a topic was replayed or made anew: there it may be looked for in the wrong place, and is not found.
-pub(super) struct Search {
+pub(super) struct Search<'a> {
     /// All predictions.
     span: Span,
-    /// What was seen: by source offset, where it was looked for, and where it was found.
-    seen: BTreeMap<i64, (i64, i64)>,
+    seen: &'a mut Seen,
 }
 
-impl Search {
-    pub(super) fn new(span: Span) -> Self {
-        Self { span, seen: BTreeMap::new() }
+/// What was seen of a partition: by source offset, where it was looked for, and where it was found. It stays true.
+pub(super) type Seen = BTreeMap<i64, (i64, i64)>;
+
+impl<'a> Search<'a> {
+    pub(super) fn new(span: Span, seen: &'a mut Seen) -> Self {
+        Self { span, seen }
     }
 
     /// At most `offsets_max` offsets that hold the prediction of `source`, if any do. `probe(at)` is the first prediction
@@ -74,12 +76,16 @@ impl Search {
 
     /// Between what was seen of the sources before and after.
     fn known(&self, source: i64) -> Span {
-        if let Some(&(_, found)) = self.seen.get(&source) {
-            return Span { low: found, end: found + 1 };
-        }
-        let before = self.seen.range(..source).next_back().map(|(_, &(_, found))| found + 1);
-        let after = self.seen.range(source..).next().map(|(_, &(at, _))| at);
-        Span { low: before.unwrap_or(self.span.low), end: after.unwrap_or(self.span.end) }
+        let Span { low, end } = self.span;
+        let (before, after) = match self.seen.get(&source) {
+            Some(&(_, found)) => (Some(found), Some(found + 1)),
+            None => (
+                self.seen.range(..source).next_back().map(|(_, &(_, found))| found + 1),
+                self.seen.range(source..).next().map(|(_, &(at, _))| at),
+            ),
+        };
+        // What was seen may be deleted by now.
+        Span { low: before.map_or(low, |before| before.max(low)), end: after.unwrap_or(end) }
     }
 }
 
@@ -129,7 +135,8 @@ mod tests {
                 (offset, source)
             }).collect();
             let span = Span { low: 7, end: offset + 3 };
-            let mut search = Search::new(span);
+            let mut seen = Seen::new();
+            let mut search = Search::new(span, &mut seen);
             for wanted in sources {
                 let probe = |at| Ok::<_, Infallible>(records.iter().find(|(offset, _)| *offset >= at).copied());
                 let found = search.bracket(wanted, offsets_max, probe).unwrap();
@@ -142,12 +149,30 @@ mod tests {
 
         #[test]
         fn a_search_ends_whatever_the_order(sources in proptest::collection::vec(0_i64..50, 1..200), wanted in 0_i64..50) {
-            let mut search = Search::new(Span { low: 0, end: 200 });
+            let mut seen = Seen::new();
+            let mut search = Search::new(Span { low: 0, end: 200 }, &mut seen);
             for wanted in [wanted, wanted + 1, wanted - 1] {
                 let probe = |at: i64| Ok::<_, Infallible>(sources.get(at as usize).map(|&source| (at, source)));
                 prop_assert!(search.bracket(wanted, 3, probe).unwrap().offsets() <= 3);
             }
         }
+    }
+
+    #[test]
+    fn a_search_goes_on_from_what_was_seen_before() {
+        let (mut seen, mut probes) = (Seen::new(), 0);
+        let mut bracket = |low| {
+            let probe = |at| {
+                probes += 1;
+                Ok::<_, Infallible>(Some((at, at)))
+            };
+            (Search::new(Span { low, end: 1_000 }, &mut seen).bracket(321, 5, probe).unwrap(), probes)
+        };
+        let (found, probes) = bracket(0);
+        assert!(found.offsets() <= 5 && (found.low..found.end).contains(&321) && probes > 3);
+        assert_eq!(bracket(0), (found, probes));
+        let (deleted, _) = bracket(400);
+        assert_eq!(deleted.offsets(), 0);
     }
 
     #[test]

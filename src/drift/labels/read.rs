@@ -12,8 +12,8 @@ use crate::{
 pub(super) struct Learnt {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// Event time, milliseconds since the epoch.
-    pub(super) time_ms: i64,
+    /// Event time, milliseconds since the epoch; none of a record that is no label.
+    pub(super) time_ms: Option<i64>,
     pub(super) what: What,
 }
 
@@ -69,7 +69,7 @@ impl Reader<'_> {
             .map(|record| {
                 let label = self.label(&record, &mut patience)?;
                 let (partition, offset) = (record.partition, record.offset);
-                let time_ms = self.time_ms(label.as_ref(), record.timestamp_ms);
+                let time_ms = label.as_ref().map(|label| self.time_ms(label, record.timestamp_ms));
                 let what = label.map_or(What::Unreadable, |label| self.what(label, partition));
                 Ok(Learnt { partition, offset, time_ms, what })
             })
@@ -77,13 +77,9 @@ impl Reader<'_> {
     }
 
     /// The time that the label says, at most so much later than its record was written: one that was stamped far ahead must
-    /// not end every pane before it. A record that says nothing was learnt when it was written.
-    fn time_ms(&self, label: Option<&Label>, written: Option<i64>) -> i64 {
-        match (label, written) {
-            (Some(label), Some(written)) => label.labelled_at.min(written.saturating_add(self.future_ms_max)),
-            (Some(label), None) => label.labelled_at,
-            (None, written) => written.unwrap_or_default(),
-        }
+    /// not end every pane before it.
+    fn time_ms(&self, label: &Label, written: Option<i64>) -> i64 {
+        written.map_or(label.labelled_at, |written| label.labelled_at.min(written.saturating_add(self.future_ms_max)))
     }
 
     fn label(&self, record: &Record<'_>, patience: &mut std::time::Duration) -> Result<Option<Label>, Fault> {

@@ -145,9 +145,9 @@ impl Past for Log {
             return Err(fault);
         }
         let models = models();
-        let mut answers = Answers::new(&models, wanted);
+        let mut answers = Answers::new(&models, wanted.iter().map(|wanted| (wanted, None)));
         self.predictions.iter().for_each(|predicted| answers.hear(&predicted.view()));
-        Ok(answers.into_found())
+        Ok(answers.into_best().into_iter().map(|best| best.map(|(_, found)| found)).collect())
     }
 }
 
@@ -189,6 +189,11 @@ impl Lane for Memory {
         }
         of.panes.entry(own).or_default();
         Place::Open(own)
+    }
+
+    fn oldest(&mut self, partition: i32) -> Option<&mut LabelPane> {
+        let of = self.partition(partition);
+        Some(of.panes.entry(of.watermark - of.watermark.rem_euclid(PANE_MS)).or_default())
     }
 
     fn pane(&mut self, partition: i32, start_ms: i64) -> Option<&mut LabelPane> {

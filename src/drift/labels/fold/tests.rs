@@ -106,15 +106,18 @@ fn what_does_not_count_is_told_apart() {
 }
 
 #[test]
-fn a_record_that_is_no_label_counts_when_it_was_written() {
-    let mut records = chunk(&[(0, label("a", &["spam"], NOW))], 0);
+fn a_record_that_is_no_label_does_not_make_old_labels_late() {
+    let predictions = two();
+    let mut records = chunk(&[(0, about(&predictions[0], &["spam"], NOW))], 0);
     for value in [None, Some(&b"text"[..]), Some(&[0, 0, 0, 0, 4, 1][..]), Some(&[0, 9, 9, 9, 9][..])] {
         records.push(0, 1, None, value);
         records.stamp(Some(NOW + 3 * PANE_MS));
     }
-    let mut lane = Memory::new(REMEMBERED_MAX);
-    labels(&[], &[]).fold(&records, &mut lane, &|| true).unwrap();
-    assert_eq!(pane(&lane, NOW + 3 * PANE_MS).unreadable, 4);
+    let (mut labels, mut lane) = (labels(&predictions, &[]), Memory::new(REMEMBERED_MAX));
+    labels.fold(&records, &mut lane, &|| true).unwrap();
+    labels.fold(&chunk(&[(0, about(&predictions[1], &["spam"], NOW))], 5), &mut lane, &|| true).unwrap();
+    let pane = pane(&lane, NOW);
+    assert_eq!((pane.unreadable, pane.late, pane.tasks["spam"].joined), (4, 0, 2));
 }
 
 #[test]

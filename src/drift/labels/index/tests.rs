@@ -66,9 +66,9 @@ proptest! {
         // Until the first exact answer, as a reading ends then; the rest of the topic may not change it, but for one that
         // was judged twice.
         for (wanted, found) in wanted.iter().zip(index.find(&wanted)) {
-            let mut answers = Answers::new(&models, [wanted]);
+            let mut answers = Answers::new(&models, [(wanted, None)]);
             predictions.iter().for_each(|predicted| answers.hear(&predicted.view()));
-            let answer = answers.into_found().remove(0);
+            let answer = answers.into_best().remove(0).map(|(_, found)| found);
             prop_assert_eq!(found.as_ref().map(|(_, found)| found), answer.as_ref());
             if let Some((rank, found)) = found {
                 prop_assert_eq!(wanted.hints.rank(found.judged), Some(rank));

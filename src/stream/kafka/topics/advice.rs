@@ -1,16 +1,23 @@
 //! What topics should be like, though the stream runs without it. `assize doctor` tells it; nothing refuses to start.
 
-use super::rules::{Finding, Role, STATE_AHEAD_MS_MAX, Settings, alter, window_ms};
+use super::{
+    AHEAD_MS,
+    rules::{AHEAD_MS_MAX, Finding, Role, Settings, alter, window_ms},
+};
 use crate::config::Config;
 
 /// Copies that survive a broker's death with one more away.
 const REPLICAS_MIN: i32 = 3;
+/// The broker stamps records.
+const LOG_APPEND_TIME: &str = "LogAppendTime";
 
 /// Everything that is a risk in `found`.
 pub fn advice(config: &Config, found: &[Settings]) -> Vec<Finding> {
     found
         .iter()
-        .flat_map(|topic| [bytes_kept, answer_bytes, state_ahead, copies].map(|advice| advice(config, topic)))
+        .flat_map(|topic| {
+            [bytes_kept, answer_bytes, stamped_ahead, stamped_by_broker, copies].map(|advice| advice(config, topic))
+        })
         .flatten()
         .collect()
 }
@@ -43,13 +50,36 @@ fn answer_bytes(config: &Config, topic: &Settings) -> Option<Finding> {
 }
 
 /// A clock that is wrong would close windows to come, for good.
-fn state_ahead(config: &Config, topic: &Settings) -> Option<Finding> {
-    (topic.role == Role::DriftState && topic.ahead_ms_max > STATE_AHEAD_MS_MAX).then(|| Finding {
+fn stamped_ahead(config: &Config, topic: &Settings) -> Option<Finding> {
+    let who = match topic.role {
+        Role::DriftState => "a drift job",
+        // Labels that the broker stamps are not ahead.
+        Role::Labels if topic.timestamp_type != LOG_APPEND_TIME => "who writes labels",
+        _ => return None,
+    };
+    let risk = format!("{who} with a clock that is as much ahead ends windows to come");
+    match topic.ahead_ms_max {
+        0..=AHEAD_MS_MAX => None,
+        ..0 => Some(Finding {
+            problem: format!("topic {} has no {AHEAD_MS}, so without limit {risk}", topic.name),
+            remedy: "upgrade the brokers: Kafka has it since 3.6".into(),
+        }),
+        found => Some(Finding {
+            problem: format!("topic {} has {AHEAD_MS} {found}: {risk}", topic.name),
+            remedy: alter(config, topic, AHEAD_MS, &AHEAD_MS_MAX.to_string()),
+        }),
+    }
+}
+
+/// Then it refuses none, however far ahead the clock of the drift job is.
+fn stamped_by_broker(config: &Config, topic: &Settings) -> Option<Finding> {
+    (topic.role == Role::DriftState && topic.timestamp_type == LOG_APPEND_TIME).then(|| Finding {
         problem: format!(
-            "topic {} has message.timestamp.after.max.ms {}: a drift job whose clock is as much ahead ends windows to come",
-            topic.name, topic.ahead_ms_max
+            "topic {} has message.timestamp.type {LOG_APPEND_TIME}: what a drift job with a clock that is ahead writes is \
+             not refused",
+            topic.name
         ),
-        remedy: alter(config, topic, "message.timestamp.after.max.ms", &STATE_AHEAD_MS_MAX.to_string()),
+        remedy: alter(config, topic, "message.timestamp.type", "CreateTime"),
     })
 }
 
@@ -76,6 +106,33 @@ mod tests {
         advice(&Config::default(), &topics).iter().map(ToString::to_string).collect()
     }
 
+    /// One topic as it should be, of another role, with this setting.
+    fn stamped(role: Role, timestamp_type: &str, ahead_ms_max: i64) -> Vec<String> {
+        after(|topics| {
+            topics.truncate(1);
+            topics[0] = Settings { role, timestamp_type: timestamp_type.into(), ahead_ms_max, ..topics[0].clone() };
+        })
+    }
+
+    #[test]
+    fn no_clock_but_that_of_the_broker_ends_windows() {
+        for role in [Role::DriftState, Role::Labels] {
+            assert!(stamped(role, "CreateTime", 300_000).is_empty() && stamped(role, "CreateTime", 0).is_empty());
+            for (ahead, found, remedy) in [
+                (300_001, "has message.timestamp.after.max.ms 300001", "message.timestamp.after.max.ms=300000"),
+                (i64::MAX, "has message.timestamp.after.max.ms 9223372036854775807", "after.max.ms=300000"),
+                (-1, "has no message.timestamp.after.max.ms", "3.6"),
+            ] {
+                let risk = stamped(role, "CreateTime", ahead);
+                assert!(risk.len() == 1 && risk[0].contains(found) && risk[0].contains(remedy), "{role:?} {risk:?}");
+            }
+        }
+        let risk = stamped(Role::DriftState, "LogAppendTime", 300_000);
+        assert!(risk.len() == 1 && risk[0].contains("message.timestamp.type=CreateTime"), "{risk:?}");
+        assert!(stamped(Role::Labels, "LogAppendTime", i64::MAX).is_empty(), "the broker stamps what it takes");
+        assert!(stamped(Role::Messages, "LogAppendTime", -1).is_empty(), "they are clamped to the decision");
+    }
+
     #[test]
     fn each_risk_is_named_with_what_to_do() {
         assert_eq!(after(|_| ()), Vec::<String>::new());
@@ -85,11 +142,6 @@ mod tests {
                 after(|topics| topics[2].message_bytes_max = 999_999),
                 "topic predictions has max.message.bytes 999999",
                 "max.message.bytes=1000000",
-            ),
-            (
-                after(|topics| topics[2].role = Role::DriftState),
-                "topic predictions has message.timestamp.after.max.ms 3600000",
-                "message.timestamp.after.max.ms=300000",
             ),
             (after(|topics| topics[0].replicas = 1), "topic messages has 1 of 3 copies", "reassign"),
             (

@@ -24,6 +24,7 @@ pub(super) fn settings(
         retention_bytes: number(answer, "retention.bytes"),
         message_bytes_max: number(answer, "max.message.bytes"),
         min_insync_replicas: number(answer, "min.insync.replicas"),
+        timestamp_type: text(answer, "message.timestamp.type"),
         ahead_ms_max: number(answer, "message.timestamp.after.max.ms"),
     })
 }
@@ -32,7 +33,7 @@ fn text(answer: &ConfigResource, key: &str) -> String {
     answer.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default()
 }
 
-/// A setting that an old broker does not show counts as unlimited.
+/// -1 for a setting that an old broker does not show.
 fn number(answer: &ConfigResource, key: &str) -> i64 {
     answer.get(key).and_then(|entry| entry.value.as_ref()?.parse().ok()).unwrap_or(-1)
 }

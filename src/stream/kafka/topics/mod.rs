@@ -66,6 +66,8 @@ const BATCH_BYTES: i64 = 512;
 
 /// Length of a segment of the drift state: the last one is not compacted.
 const STATE_SEGMENT_BYTES: i64 = 32 << 20;
+/// How far ahead of the broker's clock a producer may stamp.
+const AHEAD_MS: &str = "message.timestamp.after.max.ms";
 /// How long new topics keep drift reports: 90 days.
 const REPORTS_RETENTION_MS: i64 = 90 * 86_400_000;
 
@@ -273,14 +275,18 @@ impl<'a> Broker<'a> {
     fn settings(&self, role: Role, messages: Option<&Settings>, replicas: i32) -> Vec<(&'static str, String)> {
         let mut settings = Vec::new();
         match role {
-            Role::Messages | Role::Labels => {}
+            Role::Messages => {}
+            // They come from elsewhere, and nobody else looks at their clock.
+            Role::Labels => settings.push((AHEAD_MS, rules::AHEAD_MS_MAX.to_string())),
             Role::DriftState => settings.extend([
                 ("cleanup.policy", "compact".to_owned()),
                 ("max.message.bytes", rules::STATE_BYTES_MAX.to_string()),
                 // Whoever takes a partition over reads all of it: it is kept short.
                 ("segment.bytes", STATE_SEGMENT_BYTES.to_string()),
                 ("min.cleanable.dirty.ratio", "0.1".to_owned()),
-                ("message.timestamp.after.max.ms", rules::STATE_AHEAD_MS_MAX.to_string()),
+                // The broker refuses no stamps that it makes itself.
+                ("message.timestamp.type", "CreateTime".to_owned()),
+                (AHEAD_MS, rules::AHEAD_MS_MAX.to_string()),
             ]),
             _ => settings.push(("cleanup.policy", "delete".to_owned())),
         }

@@ -10,10 +10,11 @@ pub(super) const HEADERS_BYTES_MAX: i64 = 64 * 1024;
 /// Largest record of the drift job's state, bytes.
 pub(super) const STATE_BYTES_MAX: i64 = 16 << 20;
 
-/// How far ahead of its broker's clock a record of the drift job's state may be stamped. A lane whose host has a clock that is
-/// further ahead commits nothing: what it takes for silence cannot close windows to come. No more than what silence takes
-/// unless configured (`drift.idle_seconds`), since the lane lets time go on that much behind its clock.
-pub(super) const STATE_AHEAD_MS_MAX: i64 = 300_000;
+/// How far ahead of its broker's clock a label, or a record of the drift job's state, may be stamped. A lane whose host has a
+/// clock that is further ahead commits nothing: what it takes for silence cannot close windows to come. No more than what
+/// silence takes unless configured (`drift.idle_seconds`), since the lane lets time go on that much behind its clock. A label
+/// moves time to its own stamp, and that of its record bounds it.
+pub(super) const AHEAD_MS_MAX: i64 = 300_000;
 
 /// What a topic is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,9 @@ pub struct Settings {
     pub message_bytes_max: i64,
     /// `min.insync.replicas`; -1 where the broker does not say.
     pub min_insync_replicas: i64,
-    /// `message.timestamp.after.max.ms`; -1 where the broker does not say.
+    /// `message.timestamp.type`: whose clock stamps records, `CreateTime` or `LogAppendTime`.
+    pub timestamp_type: String,
+    /// `message.timestamp.after.max.ms`; -1 where the broker does not say, as those before 3.6.
     pub ahead_ms_max: i64,
 }
 
@@ -242,6 +245,7 @@ pub(super) mod tests {
             retention_bytes: -1,
             message_bytes_max: if role == Role::DeadLetters { 1_114_124 } else { 1_048_588 },
             min_insync_replicas: 2,
+            timestamp_type: "CreateTime".into(),
             ahead_ms_max: 3_600_000,
         };
         Role::STREAM.map(topic).to_vec()
