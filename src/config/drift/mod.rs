@@ -123,7 +123,7 @@ impl Default for Labels {
             enabled: true,
             delay_seconds_max: 7 * 86_400,
             index_bytes_max: 24 << 20,
-            remembered_max: 100_000,
+            remembered_max: 10_000,
             read_back_ms_max: 60_000,
         }
     }

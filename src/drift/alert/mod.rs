@@ -11,8 +11,9 @@
 //!  transaction: takes the trigger out ─► committed ─► Alerts::retrain ─► queue ─► one command at a time
 //! ```
 //!
-//! What is still in the outbox after a restart is handed over again: the webhook gets every alert **at least once**, and
-//! its id with it, by which repeats are known. The trigger is gone before the command starts: it runs **at most once**.
+//! What is still in the outbox after a restart, or after it found no room, is handed over again: the webhook gets every
+//! alert **at least once**, and its id with it, by which repeats are known. The trigger is gone before the command starts:
+//! it runs **at most once**.
 
 mod command;
 mod outbox;
@@ -23,11 +24,18 @@ mod sentence;
 mod tests;
 mod webhook;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::runtime::Handle;
 
-use self::{outbox::Outbox, retrain::Retraining, webhook::Webhook};
+use self::{
+    outbox::{Outbox, lock},
+    retrain::Retraining,
+    webhook::Webhook,
+};
 use crate::{
     config::{self, SecretError},
     ops::metrics::Metrics,
@@ -58,8 +66,11 @@ pub enum StartError {
 /// Tells of alarms, on tasks of its own. Dropping it ends them, and a command that runs, at once.
 #[derive(Debug)]
 pub struct Alerts {
-    outbox: Outbox,
+    outbox: Mutex<Outbox>,
     retraining: Option<Retraining>,
+    webhook: Option<Arc<Webhook>>,
+    handle: Handle,
+    metrics: Arc<Metrics>,
 }
 
 impl Alerts {
@@ -77,22 +88,32 @@ impl Alerts {
         metrics: &Arc<Metrics>,
         pauses: webhook::Pauses,
     ) -> Result<Self, StartError> {
-        let webhook = Webhook::try_new(config, pauses)?;
+        let webhook = Webhook::try_new(config, pauses)?.map(Arc::new);
         let retraining = Retraining::start(config, handle, metrics)?;
-        Ok(Self { outbox: Outbox::start(webhook, handle, metrics), retraining })
+        let outbox = Mutex::new(Outbox::start(webhook.clone(), handle, metrics));
+        Ok(Self { outbox, retraining, webhook, handle: handle.clone(), metrics: Arc::clone(metrics) })
     }
 
     /// Takes an alert whose transaction is committed: one log line, and the webhook in its turn. Never waits. An alert
-    /// that is here already is not taken twice. False when [`ALERTS_MAX`] are here: it stays in the outbox, to be handed
-    /// over again.
-    #[must_use = "what is not taken must be handed over again"]
-    pub fn tell(&self, alert: Alert) -> bool {
-        self.outbox.tell(alert)
+    /// that is here already is not taken twice. When [`ALERTS_MAX`] are here it stays in the outbox, and so do all that
+    /// come after it, until [`Self::has_room`].
+    pub fn tell(&self, alert: Alert) {
+        lock(&self.outbox).tell(alert);
+    }
+
+    /// Whether there is room again: all that are in the outbox are then to be handed over again, in their order.
+    pub fn has_room(&self) -> bool {
+        lock(&self.outbox).has_room()
     }
 
     /// Ids with which nothing is left to do, each once: delivered, given up, or without a webhook.
     pub fn done(&self) -> Vec<String> {
-        self.outbox.done()
+        lock(&self.outbox).done()
+    }
+
+    /// Another process tells from now on: nothing of what is here goes out any more.
+    pub fn forget(&self) {
+        *lock(&self.outbox) = Outbox::start(self.webhook.clone(), &self.handle, &self.metrics);
     }
 
     /// Whether there is a command that retrains.
@@ -108,10 +129,18 @@ impl Alerts {
         }
     }
 
+    /// The trigger of an alert was taken out, and nobody knows by whom: the command may not have run. It is logged and counted
+    /// as dropped.
+    pub fn retrain_unsure(&self, alert: &Alert) {
+        if let Some(retraining) = &self.retraining {
+            retraining.unsure(alert);
+        }
+    }
+
     /// Ends it: what is not delivered stays in the outbox, a command that runs gets SIGTERM, and SIGKILL
     /// [`GRACE_SECONDS`] later. Blocks for as long; not to be called from a task.
     pub fn stop(self, handle: &Handle) {
-        let Self { outbox, retraining } = self;
+        let Self { outbox, retraining, .. } = self;
         drop(outbox);
         if let Some(retraining) = retraining {
             // Then it is dropped, which does not wait.

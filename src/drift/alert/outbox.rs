@@ -19,6 +19,8 @@ use crate::{
 
 /// Most alerts that are here at once: waiting, on their way, or done and not yet asked for.
 pub const ALERTS_MAX: usize = 256;
+/// Once some were refused for want of room, there is room when no more than these are here: they are read back all at once.
+pub(super) const ALERTS_LOW: usize = ALERTS_MAX / 2;
 /// Ids that were refused for want of room: their log line is written already.
 const REFUSED_MAX: usize = 1_024;
 
@@ -38,10 +40,12 @@ struct Ledger {
     /// Of these, those that are done.
     done: Vec<String>,
     refused: BTreeSet<String>,
+    /// One was refused: all that come after it are too, so that they stay in order.
+    is_full: bool,
 }
 
 impl Outbox {
-    pub(super) fn start(webhook: Option<Webhook>, handle: &Handle, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn start(webhook: Option<Arc<Webhook>>, handle: &Handle, metrics: &Arc<Metrics>) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let courier = webhook.map(|webhook| {
             let (sender, receiver) = mpsc::channel(ALERTS_MAX);
@@ -50,18 +54,19 @@ impl Outbox {
         Self { ledger, courier }
     }
 
-    pub(super) fn tell(&self, alert: Alert) -> bool {
+    pub(super) fn tell(&self, alert: Alert) {
         let mut ledger = lock(&self.ledger);
         if ledger.known.contains(&alert.id) {
-            return true;
+            return;
         }
-        if ledger.known.len() >= ALERTS_MAX {
+        ledger.is_full |= ledger.known.len() >= ALERTS_MAX;
+        if ledger.is_full {
             // The log does not wait for a webhook that is dead.
             if ledger.refused.len() < REFUSED_MAX && ledger.refused.insert(alert.id.clone()) {
                 log(&alert);
                 tracing::warn!(alerts_max = ALERTS_MAX, "too many alerts wait for the webhook: this one is told later");
             }
-            return false;
+            return;
         }
         if !ledger.refused.remove(&alert.id) {
             log(&alert);
@@ -72,7 +77,13 @@ impl Outbox {
             // There is room for as many as are known; it is closed only when the runtime has ended.
             Some((sender, _)) => drop(sender.try_send(alert)),
         }
-        true
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let mut ledger = lock(&self.ledger);
+        let has_room = ledger.is_full && ledger.known.len() <= ALERTS_LOW;
+        ledger.is_full &= !has_room;
+        has_room
     }
 
     pub(super) fn done(&self) -> Vec<String> {
@@ -95,7 +106,7 @@ impl Drop for Outbox {
 
 async fn deliver(
     mut alerts: mpsc::Receiver<Alert>,
-    webhook: Webhook,
+    webhook: Arc<Webhook>,
     ledger: Arc<Mutex<Ledger>>,
     metrics: Arc<Metrics>,
 ) {
@@ -106,9 +117,9 @@ async fn deliver(
     }
 }
 
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Ids stay ids whatever panicked while they were held.
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn log(alert: &Alert) {

@@ -163,10 +163,11 @@ impl Time {
     }
 }
 
-/// Key of a report in its topic: window, its start, task and arm.
+/// Key of a report in its topic: window, its start, task and arm; a slash in a name is `%2F`, so no two have the same.
 pub fn report_key(report: &DriftReport) -> String {
     let DriftReport { window, window_start, task, arm, .. } = report;
-    format!("{window}/{}/{task}/{arm}", Time::of(*window_start).time)
+    let part = |name: &str| name.replace('%', "%25").replace('/', "%2F");
+    format!("{window}/{}/{}/{}", Time::of(*window_start).time, part(task), part(arm))
 }
 
 /// As the records and the JSON name it.

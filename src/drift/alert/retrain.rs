@@ -65,6 +65,15 @@ impl Retraining {
         }
     }
 
+    pub(super) fn unsure(&self, alert: &Alert) {
+        self.metrics.drift().retrain(RetrainResult::Dropped);
+        tracing::error!(
+            id = %alert.id.escape_debug(),
+            "retraining is dropped: the answer to the commit before it was lost; unless another process has run it, start \
+             it by hand"
+        );
+    }
+
     /// Ends the command that runs; those that wait are dropped, as they are once they were asked for.
     pub(super) async fn stop(mut self) {
         let _ = self.stopping.send(true);

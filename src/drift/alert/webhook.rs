@@ -3,7 +3,7 @@
 //! 2xx is success. 408, 429, 5xx and no answer may be different the next time. Every other answer would be the same
 //! again: it is given up at once. Redirects are not followed, as they would take the token elsewhere.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use reqwest::{
     StatusCode,
@@ -40,6 +40,12 @@ pub(super) struct Webhook {
     authorization: Option<HeaderValue>,
     attempts_max: u32,
     pauses: Pauses,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").finish_non_exhaustive()
+    }
 }
 
 /// What an attempt brought, other than success.

@@ -61,8 +61,9 @@ pub(super) struct Assembly {
     closed_to_ms: BTreeMap<Source, Option<i64>>,
     waiting: Waiting,
     merged: BTreeMap<i64, Counted>,
-    /// Panes that came when their time was reported already: they are deleted.
-    stale: Vec<Key>,
+    /// Records of the state that are of no use any more: panes that came when their time was reported already, and what the
+    /// merger finds.
+    pub stale: Vec<Key>,
     /// Every window that ends here or before is reported.
     reported_to_ms: Option<i64>,
 }
@@ -89,7 +90,7 @@ impl Assembly {
     /// Nothing is known any more.
     pub(super) fn reset(&mut self) {
         self.closed_to_ms.values_mut().for_each(|known| *known = None);
-        self.waiting = self.waiting.cleared();
+        self.waiting.clear();
         self.merged.clear();
         self.stale.clear();
         self.reported_to_ms = None;
@@ -114,9 +115,8 @@ impl Assembly {
             {
                 self.stale.push(key.clone());
             }
-            Key::Pane(source, start_ms)
-                if self.closed_to_ms.contains_key(source) && state::parse::<Head>(key, value)?.closed =>
-            {
+            // Also of an input that is not read any more: it is merged, or found to be stale.
+            Key::Pane(source, start_ms) if state::is_closed(key, Some(value))? => {
                 self.waiting.insert(*start_ms, *source, value);
             }
             Key::Merged(start_ms) => drop(self.merged.insert(*start_ms, state::parse(key, value)?)),
@@ -139,16 +139,15 @@ impl Assembly {
         }
     }
 
-    /// Whether panes that were left in the topic are due: everything of the state from [`Self::read_back`] on is to be taken
-    /// once more.
+    /// Whether panes that were left in the topic are due: all from [`Self::take_left`] on are to be taken once more.
     pub(super) fn must_read_back(&self) -> bool {
         let left_from_ms = self.waiting.left_from_ms();
         self.waiting.is_empty() && left_from_ms.is_some_and(|from_ms| self.complete_to_ms() > Some(from_ms))
     }
 
     /// Panes that start at or after what this returns are taken again; none when all are here.
-    pub(super) fn read_back(&mut self) -> Option<i64> {
-        self.waiting.read_back()
+    pub(super) fn take_left(&mut self) -> Option<i64> {
+        self.waiting.take_left()
     }
 
     #[cfg(test)]
@@ -182,9 +181,6 @@ impl Assembly {
         let Some(here_to_ms) = self.here_to_ms() else { return Ok(Vec::new()) };
         // The rest comes in the next transactions.
         let complete_to_ms = here_to_ms.min(self.waiting.start_behind(PANES_MAX).unwrap_or(here_to_ms));
-        for key in std::mem::take(&mut self.stale) {
-            state::write(outputs, partitions, &key, None);
-        }
         let from_ms = self.reported_to_ms.unwrap_or(i64::MIN / 2);
         for (start_ms, parts) in self.waiting.take(complete_to_ms.saturating_sub(self.clock.pane_ms - 1)) {
             self.merge(start_ms, parts, partitions, outputs)?;
@@ -234,12 +230,6 @@ impl Assembly {
             state::write(outputs, partitions, &Key::Merged(start_ms), None);
         }
     }
-}
-
-/// What of a pane says whether it waits here.
-#[derive(Deserialize)]
-struct Head {
-    closed: bool,
 }
 
 #[cfg(test)]
@@ -299,6 +289,18 @@ mod tests {
         assert_eq!(written, [&parts[..], &[(Key::Merged(0), true), (Key::Reported, true)]].concat());
         assert_eq!(assembly.window(Ended { start_ms: 0, end_ms: 1_000, index: 0 }).predictions.late, 11);
         assert!(!assembly.is_due());
+    }
+
+    #[test]
+    fn a_pane_of_an_input_that_is_not_read_any_more_does_not_stay() {
+        let mut assembly = assembly();
+        pane(&mut assembly, 7, 0, 1, true);
+        for source in [source(Input::Predictions, 0), source(Input::Predictions, 1), source(Input::Labels, 0)] {
+            closes(&mut assembly, source, 1_000);
+        }
+        let (ended, written) = advance(&mut assembly);
+        assert_eq!(ended, [(0, 1_000)]);
+        assert!(written.contains(&(Key::Pane(source(Input::Predictions, 7), 0), false)));
     }
 
     #[test]

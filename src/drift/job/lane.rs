@@ -21,7 +21,7 @@ use super::{
     fold::{Fold, Partitions},
     merger::Merger,
     partition::Partition,
-    state::{Key, Source},
+    state::{self, Key, Source},
     store::{self, Store},
     time::PaneClock,
 };
@@ -313,12 +313,15 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             return Ok(());
         }
         let go_on = go_on(&self.health, self.shutdown);
+        let deadline = self.store.deadline(&go_on);
         let state_partitions = self.store.partitions();
         for &number in &self.assigned {
             let source = Source { input: F::INPUT, partition: number };
-            let of_source = |key: &Key| key.source() == Some(source);
+            // Closed panes are the merger's.
+            let is_ours =
+                |key: &Key, value: Option<&[u8]>| Ok(key.source() == Some(source) && !state::is_closed(key, value)?);
             let place = Key::Progress(source).partition(state_partitions);
-            let (kept, _) = store::latest(&self.store, place, &go_on, of_source)?;
+            let (kept, _) = store::latest(&self.store, place, &deadline, is_ours)?;
             check_known(source, self.next.next(number), kept.contains_key(&Key::Progress(source)))?;
             let mut partition = Partition::new(source, self.clock, self.fold.table());
             partition.restore(kept)?;
@@ -326,7 +329,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             self.partitions.insert(number, partition);
         }
         if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {
-            merger.load(&self.store, &go_on)?;
+            merger.load(&self.store, &deadline)?;
         }
         self.must_load = false;
         self.health.set_restored();

@@ -8,14 +8,17 @@
 //!  after the commit: alerts are told (at least once), a retraining is started (at most once)
 //! ```
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     alarms::AlarmBook,
     assembly::{Assembly, Counted, Ended},
     reporter::Reporter,
     state::{self, Key},
-    store::Store,
+    store::{self, Store},
 };
 use crate::{
     codec::RecordWriter,
@@ -24,7 +27,7 @@ use crate::{
     fault::Fault,
     ops::metrics::Metrics,
     records::DriftReport,
-    stream::{Outputs, Topic},
+    stream::{Outputs, Topic, kafka::Deadline},
 };
 
 /// Records of the state that are taken at once.
@@ -38,17 +41,15 @@ pub(super) struct Merger {
     writer: RecordWriter,
     alerts: Arc<Alerts>,
     metrics: Arc<Metrics>,
-    /// Alerts that found no place.
-    untold: Vec<Alert>,
-    /// Records of the state that are of no use any more.
-    stale: Vec<Key>,
-    /// With which nothing is left to do.
-    done: Vec<String>,
     book: AlarmBook,
     /// Whether the state is here: only then does it write.
     is_loaded: bool,
+    /// Alerts with which nothing is left to do, to be taken out of the state. Kept over [`Self::forget`]: told is told.
+    done: BTreeSet<String>,
     /// Retrainings that are to be started, by their id.
     retrainings: BTreeMap<String, Alert>,
+    /// Those that were taken out of the state when a transaction failed: it may have been committed all the same.
+    unsure: Vec<Alert>,
     /// What the open transaction holds.
     staged: Staged,
 }
@@ -60,8 +61,6 @@ struct Staged {
     alerts: Vec<Alert>,
     /// Taken out of the state, so that they are started once.
     retrainings: Vec<Alert>,
-    /// New ones, for the next transaction.
-    next: BTreeMap<String, Alert>,
 }
 
 impl Merger {
@@ -81,19 +80,19 @@ impl Merger {
             writer,
             alerts,
             metrics,
-            untold: Vec::new(),
-            done: Vec::new(),
-            stale: Vec::new(),
             book: AlarmBook::default(),
             is_loaded: false,
+            done: BTreeSet::new(),
             retrainings: BTreeMap::new(),
+            unsure: Vec::new(),
             staged: Staged::default(),
         }
     }
 
-    /// Another process reports from now on.
+    /// Another process reports from now on, and tells.
     pub(super) fn lost(&self) {
         self.metrics.drift().forget_reports();
+        self.alerts.forget();
     }
 
     /// Nothing in memory is true any more.
@@ -101,51 +100,57 @@ impl Merger {
         self.assembly.reset();
         self.book = AlarmBook::default();
         self.is_loaded = false;
-        self.untold.clear();
-        self.stale.clear();
         self.retrainings.clear();
-        self.staged = Staged::default();
+        self.unsure.extend(std::mem::take(&mut self.staged).retrainings);
     }
 
     /// Reads the whole state back, tells what nobody was told for sure, and follows the state from there.
     ///
     /// # Errors
     /// [`Fault`], which may ask to come again.
-    pub(super) fn load(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
+    pub(super) fn load(&mut self, store: &impl Store, deadline: &Deadline<'_>) -> Result<(), Fault> {
         let (mut kept, mut ends) = (BTreeMap::new(), Vec::new());
         for partition in 0..store.partitions() {
             let assembly = &mut self.assembly;
-            let end = store.read(partition, go_on, &mut |key, value| {
-                match (Key::parse(key), value) {
-                    // What partitions remember is not needed here, and can be much.
-                    (Some(Key::Entry(..)) | None, _) => {}
-                    // They can be more than fit.
-                    (Some(key @ Key::Pane(..)), Some(value)) => assembly.take(&key, value)?,
-                    (Some(key @ Key::Pane(..)), None) => assembly.deleted(&key),
-                    (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
-                    (Some(key), None) => drop(kept.remove(&key)),
+            let (of_partition, end) = store::latest(store, partition, deadline, |key, value| match (key, value) {
+                // What partitions remember is not needed here, and can be much.
+                (Key::Entry(..), _) => Ok(false),
+                // They can be more than fit.
+                (Key::Pane(..), Some(value)) => assembly.take(key, value).map(|()| false),
+                (Key::Pane(..), None) => {
+                    assembly.deleted(key);
+                    Ok(false)
                 }
-                Ok(())
+                _ => Ok(true),
             })?;
+            kept.extend(of_partition);
             ends.push((partition, end));
         }
         let names: Vec<_> = self.windows.iter().map(ToString::to_string).collect();
+        let mut alerts = Vec::new();
         for (key, value) in kept {
             match key {
                 // No window would ever clear it.
-                Key::Alarms(ref window, ..) if !names.contains(window) => self.stale.push(key),
+                Key::Alarms(ref window, ..) if !names.contains(window) => self.assembly.stale.push(key),
                 Key::Alarms(ref window, ref task, ref arm) => {
                     let series = (window.clone(), task.clone(), arm.clone());
                     self.book.set(series, state::parse(&key, &value)?);
                 }
-                Key::Alert(_) => self.untold.push(state::parse(&key, &value)?),
+                Key::Alert(_) => alerts.push(state::parse(&key, &value)?),
                 Key::Retrain(ref id) => drop(self.retrainings.insert(id.clone(), state::parse(&key, &value)?)),
                 _ => self.assembly.take(&key, &value)?,
             }
         }
-        self.untold.sort_by_key(|alert| alert.window_end.ms);
         store.follow(&ends)?;
         self.is_loaded = true;
+        self.tell(alerts);
+        // What is still in the state was not committed. What is not was, or another process has it: twice is worse than not
+        // at all.
+        for alert in std::mem::take(&mut self.unsure) {
+            if !self.retrainings.contains_key(&alert.id) {
+                self.alerts.retrain_unsure(&alert);
+            }
+        }
         Ok(())
     }
 
@@ -154,9 +159,7 @@ impl Merger {
     /// # Errors
     /// [`Fault`], which may ask to come again.
     pub(super) fn follow(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let alerts = Arc::clone(&self.alerts);
-        self.untold.retain(|alert| !alerts.tell(alert.clone()));
-        self.done.extend(alerts.done());
+        self.done.extend(self.alerts.done());
         if !self.is_loaded {
             return Ok(());
         }
@@ -171,15 +174,34 @@ impl Merger {
                 break;
             }
         }
-        if self.assembly.must_read_back() { self.read_back(store, go_on) } else { Ok(()) }
+        let deadline = store.deadline(go_on);
+        if self.alerts.has_room() {
+            self.tell_again(store, &deadline)?;
+        }
+        if self.assembly.must_read_back() { self.read_back(store, &deadline) } else { Ok(()) }
+    }
+
+    /// In their order, those that are not done.
+    fn tell(&self, mut alerts: Vec<Alert>) {
+        alerts.retain(|alert| !self.done.contains(&alert.id));
+        alerts.sort_by_key(|alert| alert.window_end.ms);
+        alerts.into_iter().for_each(|alert| self.alerts.tell(alert));
+    }
+
+    /// Alerts that had no room were left in the topic.
+    fn tell_again(&self, store: &impl Store, deadline: &Deadline<'_>) -> Result<(), Fault> {
+        let (kept, _) = store::latest(store, 0, deadline, |key, _| Ok(matches!(key, Key::Alert(_))))?;
+        let alerts = kept.iter().map(|(key, value)| state::parse(key, value));
+        self.tell(alerts.collect::<Result<_, _>>()?);
+        Ok(())
     }
 
     /// Panes that were left in the topic are due: as many as fit are taken.
-    fn read_back(&mut self, store: &impl Store, go_on: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let from_ms = self.assembly.read_back();
+    fn read_back(&mut self, store: &impl Store, deadline: &Deadline<'_>) -> Result<(), Fault> {
+        let from_ms = self.assembly.take_left();
         for partition in 0..store.partitions() {
             let assembly = &mut self.assembly;
-            store.read(partition, go_on, &mut |key, value| match (Key::parse(key), value) {
+            store.read(partition, deadline, &mut |key, value| match (Key::parse(key), value) {
                 (Some(key @ Key::Pane(_, start_ms)), Some(value)) if Some(start_ms) >= from_ms => {
                     assembly.take(&key, value)
                 }
@@ -195,7 +217,7 @@ impl Merger {
             && (self.assembly.is_due()
                 || !self.retrainings.is_empty()
                 || !self.done.is_empty()
-                || !self.stale.is_empty())
+                || !self.assembly.stale.is_empty())
     }
 
     /// Writes the reports of windows that have ended, with everything that they change.
@@ -206,7 +228,7 @@ impl Merger {
         if !self.is_due() {
             return Ok(());
         }
-        for key in std::mem::take(&mut self.stale) {
+        for key in std::mem::take(&mut self.assembly.stale) {
             state::write(outputs, partitions, &key, None);
         }
         // Started now they would be ended at once, and be gone: the next process starts them.
@@ -215,8 +237,8 @@ impl Merger {
             state::write(outputs, partitions, &Key::Retrain(id), None);
             self.staged.retrainings.push(alert);
         }
-        for id in std::mem::take(&mut self.done) {
-            state::write(outputs, partitions, &Key::Alert(id), None);
+        for id in &self.done {
+            state::write(outputs, partitions, &Key::Alert(id.clone()), None);
         }
         if self.assembly.is_due() {
             for ended in self.assembly.advance(partitions, outputs)? {
@@ -255,7 +277,8 @@ impl Merger {
             state::write(outputs, partitions, &Key::Alert(id.clone()), Some(&value));
             if std::mem::take(&mut starts) {
                 state::write(outputs, partitions, &Key::Retrain(id.clone()), Some(&value));
-                self.staged.next.insert(id, alert.clone());
+                // For the next transaction.
+                self.retrainings.insert(id, alert.clone());
             }
             self.staged.alerts.push(alert);
         }
@@ -263,10 +286,20 @@ impl Merger {
 
     /// What was written is committed: now it may be told.
     pub(super) fn committed(&mut self) {
-        let Staged { reports, alerts, retrainings, next } = std::mem::take(&mut self.staged);
+        let Staged { reports, alerts, retrainings } = std::mem::take(&mut self.staged);
+        self.done.clear();
         reports.iter().for_each(|report| self.metrics.drift().reported(report));
-        self.untold.extend(alerts);
+        self.tell(alerts);
         retrainings.into_iter().for_each(|alert| self.alerts.retrain(alert));
-        self.retrainings.extend(next);
     }
 }
+
+/// The job ended: another process may have the partition before it starts again.
+impl Drop for Merger {
+    fn drop(&mut self) {
+        self.lost();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,21 @@ pub(super) struct Kept<P> {
     pub pane: P,
 }
 
+/// Whether this is a pane that takes no more records.
+///
+/// # Errors
+/// [`Fault`], when it cannot be read.
+pub(super) fn is_closed(key: &Key, value: Option<&[u8]>) -> Result<bool, Fault> {
+    #[derive(Deserialize)]
+    struct Head {
+        closed: bool,
+    }
+    match (key, value) {
+        (Key::Pane(..), Some(value)) => Ok(parse::<Head>(key, value)?.closed),
+        _ => Ok(false),
+    }
+}
+
 /// JSON of what always has one: structs of numbers, texts, lists and maps by text.
 pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()

@@ -26,12 +26,16 @@ pub(super) trait Store {
     /// Its partitions.
     fn partitions(&self) -> i32;
 
+    /// Of everything that is read at one go: the lane polls nothing meanwhile, and would lose its partitions. `go_on` is
+    /// asked again and again.
+    fn deadline<'a>(&self, go_on: &'a dyn Fn() -> bool) -> Deadline<'a>;
+
     /// Calls `each` for the records of a partition up to everything that was written before the call, waiting for open
-    /// transactions to end; `go_on` is asked again and again meanwhile. Returns where [`Store::follow`] goes on.
+    /// transactions to end. Returns where [`Store::follow`] goes on.
     ///
     /// # Errors
     /// [`Fault`], which may ask to come again.
-    fn read(&self, partition: i32, go_on: &dyn Fn() -> bool, each: Each<'_>) -> Result<i64, Fault>;
+    fn read(&self, partition: i32, deadline: &Deadline<'_>, each: Each<'_>) -> Result<i64, Fault>;
 
     /// From now on, [`Store::next`] gives what is committed from these offsets on; nothing when there are none.
     ///
@@ -46,23 +50,23 @@ pub(super) trait Store {
     fn next(&self, each: Each<'_>) -> Result<bool, Fault>;
 }
 
-/// What a partition of the state comes to: the last value of each key that is `wanted`. With where [`Store::follow`] goes
-/// on.
+/// What a partition of the state comes to: the last value of each key, where `keeps` says so of it; it sees every record,
+/// so it may take them itself. With where [`Store::follow`] goes on.
 ///
 /// # Errors
-/// [`Fault`], which may ask to come again.
+/// [`Fault`], which may ask to come again, or what `keeps` says.
 pub(super) fn latest(
     store: &impl Store,
     partition: i32,
-    go_on: &dyn Fn() -> bool,
-    wanted: impl Fn(&Key) -> bool,
+    deadline: &Deadline<'_>,
+    mut keeps: impl FnMut(&Key, Option<&[u8]>) -> Result<bool, Fault>,
 ) -> Result<(BTreeMap<Key, Vec<u8>>, i64), Fault> {
     let mut kept = BTreeMap::new();
-    let end = store.read(partition, go_on, &mut |key, value| {
-        match (Key::parse(key).filter(&wanted), value) {
-            (Some(key), Some(value)) => drop(kept.insert(key, value.to_vec())),
-            (Some(key), None) => drop(kept.remove(&key)),
-            (None, _) => {}
+    let end = store.read(partition, deadline, &mut |key, value| {
+        let Some(key) = Key::parse(key) else { return Ok(()) };
+        match (keeps(&key, value)?, value) {
+            (true, Some(value)) => drop(kept.insert(key, value.to_vec())),
+            _ => drop(kept.remove(&key)),
         }
         Ok(())
     })?;
@@ -80,7 +84,7 @@ pub struct KafkaStore {
 }
 
 impl KafkaStore {
-    /// Clients for `topic`, which has so many partitions; a reading takes `wait_max` at most.
+    /// Clients for `topic`, which has so many partitions; all of one reading takes `wait_max` at most.
     ///
     /// # Errors
     /// When a setting of the client is refused.
@@ -95,12 +99,15 @@ impl Store for Arc<KafkaStore> {
         self.partitions
     }
 
-    fn read(&self, partition: i32, go_on: &dyn Fn() -> bool, each: Each<'_>) -> Result<i64, Fault> {
-        let deadline = Deadline::within(self.wait_max, go_on);
-        let (low, high) = self.reader.span(partition, &deadline)?;
+    fn deadline<'a>(&self, go_on: &'a dyn Fn() -> bool) -> Deadline<'a> {
+        Deadline::within(self.wait_max, go_on)
+    }
+
+    fn read(&self, partition: i32, deadline: &Deadline<'_>, each: Each<'_>) -> Result<i64, Fault> {
+        let (low, high) = self.reader.span(partition, deadline)?;
         if low < high {
             // What is committed while this reads is told when it is followed: nothing comes twice.
-            self.reader.read(partition, low, &deadline, &mut |message| match message.key() {
+            self.reader.read(partition, low, deadline, &mut |message| match message.key() {
                 Some(key) if message.offset() < high => each(key, message.payload()),
                 _ => Ok(()),
             })?;

@@ -12,8 +12,8 @@ use super::{
     fold::{Fold, Partitions},
     lane::{DriftLane, LaneLimits},
     partition::Table,
-    state::{Input, Key},
-    store::{Each, Store},
+    state::{self, Input, Kept, Key, Source},
+    store::{self, Each, Store},
     time::PaneClock,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     drift::panes::Place,
     fault::{Action, Fault},
     ops::{health::Health, metrics::Metrics, shutdown::Shutdown},
-    stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream},
+    stream::{Assignment, Chunk, NextOffsets, Outputs, Polled, Stream, kafka::Deadline},
 };
 
 const PARTITIONS: i32 = 3;
@@ -190,7 +190,11 @@ impl Store for MemoryStore {
         STATE_PARTITIONS
     }
 
-    fn read(&self, partition: i32, _: &dyn Fn() -> bool, each: Each<'_>) -> Result<i64, Fault> {
+    fn deadline<'a>(&self, go_on: &'a dyn Fn() -> bool) -> Deadline<'a> {
+        Deadline::within(Duration::from_secs(60), go_on)
+    }
+
+    fn read(&self, partition: i32, _: &Deadline<'_>, each: Each<'_>) -> Result<i64, Fault> {
         let cluster = self.0.borrow();
         let records = cluster.state.get(&partition).map_or(&[][..], Vec::as_slice);
         records.iter().try_for_each(|(key, value)| each(key, value.as_deref()))?;
@@ -314,6 +318,19 @@ fn final_state(seed: u64, trouble: usize) -> BTreeMap<String, String> {
         run_member(&cluster, random.below(1 << 40) as u64, trouble, 2 + random.below(30), partitions);
     }
     Rc::into_inner(cluster).unwrap().into_inner().compacted()
+}
+
+#[test]
+fn a_pane_that_is_closed_is_not_kept_as_it_was_when_open() {
+    let source = Source { input: Input::Predictions, partition: 0 };
+    let pane = |closed| Some(state::json(&Kept { closed, pane: () }));
+    let records = [(0, pane(false)), (0, pane(true)), (100, pane(false)), (200, pane(false)), (200, None)];
+    let records = records.map(|(start_ms, value)| (Key::Pane(source, start_ms).bytes(), value));
+    let cluster = Cluster { state: [(0, records.to_vec())].into(), ..Cluster::default() };
+    let store = MemoryStore(Rc::new(RefCell::new(cluster)));
+    let is_open = |key: &Key, value: Option<&[u8]>| Ok(!state::is_closed(key, value)?);
+    let (kept, end) = store::latest(&store, 0, &store.deadline(&|| true), is_open).unwrap();
+    assert_eq!((kept.into_keys().collect::<Vec<_>>(), end), (vec![Key::Pane(source, 100)], 5));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    drift::alert::{LABELS_MAX, MOVED_MAX},
+    drift::alert::{LABELS_MAX, MOVED_MAX, report_key},
     records::{Figure, Performance},
 };
 
@@ -42,6 +42,15 @@ fn one_alert_for_each_alarm_that_changed() {
     both.alarms[0].change = AlarmChange::Raised;
     let ids: Vec<_> = Alert::of(&both).into_iter().map(|alert| alert.id).collect();
     assert_eq!(ids, ["1h/2026-11-28T22:00:00Z/spam/live/DRIFT", "1h/2026-11-28T22:00:00Z/spam/live/CALIBRATION"]);
+}
+
+#[test]
+fn no_two_reports_have_one_key() {
+    let key = |task: &str, arm: &str| report_key(&DriftReport { arm: arm.into(), ..report(task, AlarmChange::None) });
+    let keys = [key("a/b", "c"), key("a", "b/c"), key("a%2Fb", "c"), key("a", "b%2Fc")];
+    assert_eq!(keys[0], "1h/2026-11-28T22:00:00Z/a%2Fb/c");
+    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!(distinct.len(), keys.len(), "{keys:?}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn an_alert_arrives_once_with_its_id_and_is_done_once() {
     let receiver = Receiver::start([OK]);
     let bench = receiver.bench();
     let alert = raised("spam");
-    assert!(bench.alerts().tell(alert.clone()));
+    bench.alerts().tell(alert.clone());
     assert_eq!(bench.done(1), std::slice::from_ref(&alert.id));
     assert!(bench.alerts().done().is_empty());
     let calls = receiver.calls();
@@ -104,7 +104,8 @@ fn what_fails_is_tried_again_in_order_and_under_the_same_key() {
     let receiver = Receiver::start([BROKEN, Answer(Duration::ZERO, 429, None), OK]);
     let bench = receiver.bench();
     let [first, second] = [raised("spam"), raised("topic")];
-    assert!(bench.alerts().tell(first.clone()) && bench.alerts().tell(second.clone()));
+    bench.alerts().tell(first.clone());
+    bench.alerts().tell(second.clone());
     assert_eq!(bench.done(2), [first.id.clone(), second.id.clone()]);
     assert_eq!(receiver.keys(), [&first.id, &first.id, &first.id, &second.id].map(String::clone));
     assert_eq!(bench.count("assize_drift_alerts_total{result=\"retried\"}"), 2);
@@ -118,7 +119,7 @@ fn what_is_handed_over_again_is_delivered_again_under_the_same_key() {
     for _ in 0..2 {
         // As after a restart.
         let bench = receiver.bench();
-        assert!(bench.alerts().tell(alert.clone()));
+        bench.alerts().tell(alert.clone());
         bench.done(1);
     }
     assert_eq!(receiver.keys(), [alert.id.clone(), alert.id]);
@@ -129,7 +130,7 @@ fn the_receiver_may_ask_for_a_pause_up_to_a_limit() {
     let busy = |seconds| Answer(Duration::ZERO, 503, Some(("retry-after", seconds)));
     let receiver = Receiver::start([busy("1"), OK]);
     let bench = receiver.bench();
-    assert!(bench.alerts().tell(raised("spam")));
+    bench.alerts().tell(raised("spam"));
     bench.done(1);
     let calls = receiver.calls();
     assert!(calls[1].at - calls[0].at >= Duration::from_millis(950));
@@ -137,7 +138,7 @@ fn the_receiver_may_ask_for_a_pause_up_to_a_limit() {
     let receiver = Receiver::start([busy("3600"), OK]);
     let short = Pauses { longest: Duration::from_millis(50), ..QUICK };
     let bench = Bench::with(&receiver.config(), short);
-    assert!(bench.alerts().tell(raised("spam")));
+    bench.alerts().tell(raised("spam"));
     bench.done(1);
     assert_eq!(receiver.calls().len(), 2);
 }
@@ -152,7 +153,7 @@ fn what_would_be_refused_again_is_given_up_at_once() {
     ] {
         let receiver = Receiver::start([refusal, OK]);
         let bench = receiver.bench();
-        assert!(bench.alerts().tell(raised("spam")));
+        bench.alerts().tell(raised("spam"));
         bench.done(1);
         assert_eq!(receiver.calls().len(), 1, "{}", refusal.1);
         assert_eq!(bench.count("assize_drift_alerts_total{result=\"given_up\"}"), 1);
@@ -163,7 +164,7 @@ fn what_would_be_refused_again_is_given_up_at_once() {
 fn a_dead_webhook_is_given_up_after_so_many_attempts() {
     let receiver = Receiver::start([BROKEN]);
     let bench = Bench::with(&config::Alert { webhook_attempts_max: 3, ..receiver.config() }, QUICK);
-    assert!(bench.alerts().tell(raised("spam")));
+    bench.alerts().tell(raised("spam"));
     bench.done(1);
     assert_eq!(receiver.calls().len(), 3);
     assert_eq!(bench.count("assize_drift_alerts_total{result=\"retried\"}"), 2);
@@ -174,7 +175,7 @@ fn a_dead_webhook_is_given_up_after_so_many_attempts() {
 fn no_answer_in_time_is_none() {
     let receiver = Receiver::start([HANGS, OK]);
     let bench = Bench::with(&config::Alert { webhook_ms_max: 200, ..receiver.config() }, QUICK);
-    assert!(bench.alerts().tell(raised("spam")));
+    bench.alerts().tell(raised("spam"));
     bench.done(1);
     assert_eq!(receiver.calls().len(), 2);
 }
@@ -187,11 +188,13 @@ fn a_webhook_that_hangs_holds_up_neither_the_caller_nor_the_log_nor_memory() {
         let alerts = Alerts::with_pauses(&config, runtime.handle(), &Metrics::new(), QUICK).unwrap();
         let start = Instant::now();
         for index in 0..ALERTS_MAX {
-            assert!(alerts.tell(raised(&format!("task-{index}"))));
+            alerts.tell(raised(&format!("task-{index}")));
         }
         // Twice, and with a full queue.
-        assert!(alerts.tell(raised("task-0")));
-        assert!(!alerts.tell(raised("one-more")) && !alerts.tell(raised("one-more")));
+        alerts.tell(raised("task-0"));
+        alerts.tell(raised("one-more"));
+        alerts.tell(raised("one-more"));
+        assert!(!alerts.has_room());
         assert!(start.elapsed() < Duration::from_secs(20));
         assert!(alerts.done().is_empty());
     });
@@ -201,19 +204,38 @@ fn a_webhook_that_hangs_holds_up_neither_the_caller_nor_the_log_nor_memory() {
 }
 
 #[test]
+fn nothing_goes_out_once_another_process_tells() {
+    let receiver = Receiver::start([HANGS, OK]);
+    let bench = receiver.bench();
+    let [on_its_way, waits, later] = ["on its way", "waits", "later"].map(raised);
+    bench.alerts().tell(on_its_way.clone());
+    until("it is on its way", || !receiver.world.lock().unwrap().calls.is_empty());
+    bench.alerts().tell(waits);
+    bench.alerts().forget();
+    bench.alerts().tell(later.clone());
+    assert_eq!(bench.done(1), std::slice::from_ref(&later.id));
+    assert_eq!(receiver.keys(), [on_its_way.id, later.id]);
+}
+
+#[test]
 fn what_had_no_room_is_taken_later_without_a_second_log_line() {
     let log = logged(|runtime| {
         let alerts = Alerts::start(&config::Alert::default(), runtime.handle(), &Metrics::new()).unwrap();
         for index in 0..ALERTS_MAX {
-            assert!(alerts.tell(raised(&format!("task-{index}"))));
+            alerts.tell(raised(&format!("task-{index}")));
         }
-        assert!(!alerts.tell(raised("one-more")));
+        alerts.tell(raised("one-more"));
+        assert!(!alerts.has_room());
         // Without a webhook the log line is all.
         assert_eq!(alerts.done().len(), ALERTS_MAX);
-        assert!(alerts.tell(raised("one-more")));
+        // What comes later does not overtake it.
+        alerts.tell(raised("later"));
+        assert_eq!(alerts.done(), Vec::<String>::new());
+        assert!(alerts.has_room() && !alerts.has_room());
+        alerts.tell(raised("one-more"));
         assert_eq!(alerts.done(), [raised("one-more").id]);
         let cleared = Alert::of(&report("spam", AlarmChange::Cleared)).remove(0);
-        assert!(alerts.tell(cleared));
+        alerts.tell(cleared);
     });
     assert_eq!(log.matches("alarm raised: one-more ").count(), 1);
     assert_eq!(log.lines().filter(|line| line.contains(" INFO ") && line.contains("alarm cleared: spam")).count(), 1);
@@ -230,7 +252,7 @@ fn the_token_is_sent_and_never_logged() {
     let config = config::Alert { webhook, webhook_token, ..config::Alert::default() };
     let log = logged(|runtime| {
         let alerts = Alerts::with_pauses(&config, runtime.handle(), &Metrics::new(), QUICK).unwrap();
-        assert!(alerts.tell(raised("spam")));
+        alerts.tell(raised("spam"));
         until("it is given up", || {
             runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
             !alerts.done().is_empty()
