@@ -103,7 +103,7 @@ fn the_series_of_reports_are_bounded() {
 fn a_partition_counts_by_handles_that_are_looked_up_once() {
     let metrics = Metrics::new();
     let partition = metrics.drift().partition(3);
-    partition.set_watermark(1_795_903_200_250);
+    metrics.drift().set_watermark("predictions", 3, 1_795_903_200_250);
     partition.late(1);
     partition.clamped(2);
     partition.unlike(3);
@@ -111,12 +111,15 @@ fn a_partition_counts_by_handles_that_are_looked_up_once() {
     // Whoever owns it next counts on.
     metrics.drift().partition(3).late(1);
     let seen = read(&metrics);
-    assert_eq!(seen.value("assize_drift_watermark_timestamp_seconds{partition=\"3\"}"), 1_795_903_200.25);
+    assert_eq!(
+        seen.value("assize_drift_watermark_timestamp_seconds{input=\"predictions\",partition=\"3\"}"),
+        1_795_903_200.25
+    );
     for (reason, count) in [("late", 2.0), ("clamped", 2.0), ("unlike", 3.0), ("unreadable", 4.0)] {
         let sample = format!("assize_drift_odd_records_total{{partition=\"3\",reason=\"{reason}\"}}");
         assert_eq!(seen.value(&sample), count, "{sample}");
     }
-    metrics.drift().forget_partition(3);
+    metrics.drift().forget_watermark("predictions", 3);
     assert!(!metrics.encode().unwrap().contains("assize_drift_watermark"));
 }
 

@@ -245,7 +245,8 @@ pub(crate) fn every_family() -> Exposition {
     metrics.restored(Duration::from_secs(3));
     metrics.rebalanced(Rebalance::Revoked);
     metrics.drift().set_up(true);
-    metrics.drift().partition(0).set_watermark(1_000);
+    metrics.drift().partition(0).late(1);
+    metrics.drift().set_watermark("labels", 0, 1_000);
     metrics.drift().reported(&drift::report("spam", 1));
     read(&metrics)
 }

@@ -36,10 +36,4 @@ pub(super) trait Fold {
 
     /// A pane of a partition is closed and committed: what it counted becomes public.
     fn closed(&self, partition: i32, pane: &Self::Pane);
-
-    /// A partition has come so far, and that is committed; milliseconds since the epoch.
-    fn moved(&self, partition: i32, watermark_ms: i64);
-
-    /// A partition is no longer this lane's.
-    fn lost(&self, partition: i32);
 }

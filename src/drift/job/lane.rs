@@ -23,7 +23,7 @@ use super::{
     partition::Partition,
     state::{self, Key, Source},
     store::{self, Store},
-    time::PaneClock,
+    time::{PaneClock, Progress},
 };
 use crate::{
     clock::now_ms,
@@ -252,7 +252,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         self.stream.commit(&self.offsets())?;
         for (&number, partition) in &mut self.partitions {
             partition.committed(|pane| self.fold.closed(number, pane));
-            tell_progress(&self.fold, number, partition);
+            show_watermark(&self.metrics, Source { input: F::INPUT, partition: number }, partition.progress());
         }
         if let Some(merger) = &mut self.merger {
             merger.committed();
@@ -286,7 +286,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     }
 
     fn lost(&self, partition: i32) {
-        self.fold.lost(partition);
+        self.metrics.drift().forget_watermark(F::INPUT.name(), partition);
         if let Some(merger) = self.merger.as_ref().filter(|_| partition == 0) {
             merger.lost();
         }
@@ -325,7 +325,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             check_known(source, self.next.next(number), kept.contains_key(&Key::Progress(source)))?;
             let mut partition = Partition::new(source, self.clock, self.fold.table());
             partition.restore(kept)?;
-            tell_progress(&self.fold, number, &partition);
+            show_watermark(&self.metrics, source, partition.progress());
             self.partitions.insert(number, partition);
         }
         if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {
@@ -337,9 +337,10 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     }
 }
 
-fn tell_progress<F: Fold>(fold: &F, number: i32, partition: &Partition<F::Pane, F::Table>) {
-    if let Some(watermark_ms) = partition.progress().watermark_ms {
-        fold.moved(number, watermark_ms);
+/// What is committed.
+fn show_watermark(metrics: &Metrics, Source { input, partition }: Source, progress: Progress) {
+    if let Some(watermark_ms) = progress.watermark_ms {
+        metrics.drift().set_watermark(input.name(), partition, watermark_ms);
     }
 }
 

@@ -94,12 +94,4 @@ impl Fold for CountsPredictions {
         metrics.unreadable(pane.unreadable);
         metrics.unlike(pane.tasks.values().flat_map(BTreeMap::values).map(|series| series.unlike).sum());
     }
-
-    fn moved(&self, partition: i32, watermark_ms: i64) {
-        self.metrics.drift().partition(partition).set_watermark(watermark_ms);
-    }
-
-    fn lost(&self, partition: i32) {
-        self.metrics.drift().forget_partition(partition);
-    }
 }

@@ -17,6 +17,16 @@ pub enum Input {
     Labels,
 }
 
+impl Input {
+    /// Stable name, as metrics carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Predictions => "predictions",
+            Self::Labels => "labels",
+        }
+    }
+}
+
 /// A partition of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct Source {

@@ -257,10 +257,6 @@ impl Fold for WritesDown {
     }
 
     fn closed(&self, _: i32, _: &Vec<i64>) {}
-
-    fn moved(&self, _: i32, _: i64) {}
-
-    fn lost(&self, _: i32) {}
 }
 
 /// Stamps as they come: a bit out of order, some late, some far away.

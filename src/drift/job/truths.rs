@@ -65,11 +65,6 @@ impl<P: Past> Fold for CountsLabels<P> {
             unreadable: whole(pane.unreadable),
         });
     }
-
-    /// Only predictions tell how far they have come.
-    fn moved(&self, _: i32, _: i64) {}
-
-    fn lost(&self, _: i32) {}
 }
 
 fn whole(count: u64) -> i64 {

@@ -72,7 +72,6 @@ pub enum RetrainResult {
 /// The metrics of a partition of predictions.
 #[derive(Clone, Debug)]
 pub struct DriftPartitionMetrics {
-    watermark: Seconds,
     late: Counter,
     clamped: Counter,
     unlike: Counter,
@@ -91,7 +90,7 @@ impl DriftMetrics {
             reports: Reports::register(all),
             watermarks: all.add(
                 "drift_watermark_timestamp_seconds",
-                "Latest event time of a partition that was counted and committed, since the epoch",
+                "Latest event time of a partition of predictions or labels that was counted and committed, since the epoch",
                 Family::default(),
             ),
             odd: all.add(
@@ -149,7 +148,6 @@ impl DriftMetrics {
         let partition = partition.to_string();
         let odd = |reason| self.odd.get_or_create_owned(&labels([("partition", &partition), ("reason", reason)]));
         DriftPartitionMetrics {
-            watermark: self.watermarks.get_or_create_owned(&by("partition", &partition)),
             late: odd("late"),
             clamped: odd("clamped"),
             unlike: odd("unlike"),
@@ -157,9 +155,16 @@ impl DriftMetrics {
         }
     }
 
+    /// The largest event time of a partition of an input (`predictions` or `labels`) that was committed, milliseconds since
+    /// the epoch; wall clock minus that is the lag.
+    pub fn set_watermark(&self, input: &'static str, partition: i32, ms: i64) {
+        let of = labels([("input", input), ("partition", &partition.to_string())]);
+        self.watermarks.get_or_create(&of).set(ms as f64 / 1000.0);
+    }
+
     /// Drops the watermark of a partition that went to another process: a stale one misleads.
-    pub fn forget_partition(&self, partition: i32) {
-        self.watermarks.remove(&by("partition", &partition.to_string()));
+    pub fn forget_watermark(&self, input: &'static str, partition: i32) {
+        self.watermarks.remove(&labels([("input", input), ("partition", &partition.to_string())]));
     }
 
     /// A report was committed.
@@ -223,11 +228,6 @@ impl DriftMetrics {
 }
 
 impl DriftPartitionMetrics {
-    /// The largest event time that was committed, milliseconds since the epoch; wall clock minus that is the lag.
-    pub fn set_watermark(&self, ms: i64) {
-        self.watermark.set(ms as f64 / 1000.0);
-    }
-
     /// Predictions that came after their pane was closed.
     pub fn late(&self, count: u64) {
         self.late.inc_by(count);
