@@ -107,10 +107,10 @@ fn keep_running(job: &Job, shutdown: &Shutdown, health: &Health) {
         let result = job.run(shutdown, &Health::new(job.lanes()), &|is_up| health.set_drift_down(!is_up));
         let Err(fault) = result else { return };
         let Some(pause) = starts.again(&fault, Instant::now()) else {
-            tracing::error!("verdicts go on without the drift job; restart the process to have it back");
+            tracing::error!(%fault, "verdicts go on without the drift job; restart the process to have it back");
             return;
         };
-        tracing::warn!(seconds = pause.as_secs(), "verdicts go on without the drift job, which starts again");
+        tracing::warn!(%fault, seconds = pause.as_secs(), "verdicts go on without the drift job, which starts again");
         if shutdown.sleep(pause) {
             return;
         }

@@ -20,7 +20,7 @@ pub mod memory;
 mod offsets;
 mod outputs;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     dedup::{Window, WindowLimits},
@@ -51,6 +51,22 @@ pub struct Assignment {
     pub assigned: Vec<i32>,
     /// Partitions that are no longer ours.
     pub revoked: Vec<i32>,
+}
+
+/// The silence of a partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Silence {
+    /// When its end was read.
+    pub since: Instant,
+    /// Up to when nothing was waiting to be polled: what has come since then is not known.
+    pub until: Instant,
+}
+
+impl Silence {
+    /// How long it lasted for sure.
+    pub fn lasted(self) -> Duration {
+        self.until.saturating_duration_since(self.since)
+    }
 }
 
 /// Input records, and outputs that are committed together with the input offsets.
@@ -108,9 +124,9 @@ pub trait Stream {
     /// How many new producers this stream built after its first.
     fn rebuilds(&self) -> u64;
 
-    /// For how long `partition` has been read to its end without a further record, up to when nothing was waiting to be
-    /// polled; none when it is not, or when the stream does not tell.
-    fn silence(&self, partition: i32) -> Option<Duration> {
+    /// The silence of a partition that was read to its end, without a further record; none of another one, or when the
+    /// stream does not tell.
+    fn silence(&self, partition: i32) -> Option<Silence> {
         let _ = partition;
         None
     }

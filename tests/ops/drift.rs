@@ -7,7 +7,7 @@ use assize::{
         AlertResult, DRIFT_FEATURES_MAX, DRIFT_LABELS_MAX, DRIFT_SERIES_MAX, LabelLookup, Metrics, RetrainResult,
         TransactionResult,
     },
-    records::{DriftReport, LabelCounts},
+    records::{AlarmKind, DriftReport, LabelCounts},
 };
 use serde_json::json;
 
@@ -80,6 +80,12 @@ fn a_report_is_exposed_until_the_next() {
 
     metrics.drift().forget_reports();
     assert!(!metrics.encode().unwrap().contains("window=\"1h\""));
+
+    // By a process that has read the state and not reported yet.
+    metrics.drift().alarms_known("spam", "live", "1h", [(AlarmKind::Drift, true), (AlarmKind::Calibration, false)]);
+    let seen = read(&metrics);
+    assert_eq!(seen.value(&format!("assize_drift_alarm_raised{{about=\"drift\",arm=\"live\",{of}}}")), 1.0);
+    assert_eq!(seen.value(&format!("assize_drift_alarm_raised{{about=\"calibration\",arm=\"live\",{of}}}")), 0.0);
 }
 
 #[test]

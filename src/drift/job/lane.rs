@@ -23,7 +23,7 @@ use super::{
     partition::Partition,
     state::{self, Key, Source},
     store::{self, Store},
-    time::{PaneClock, Progress},
+    time::PaneClock,
 };
 use crate::{
     clock::now_ms,
@@ -138,7 +138,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
 
     /// What is to be closed once it has ended. What it showed of its partitions is no longer true.
     pub(super) fn into_clients(self) -> (S, R) {
-        self.assigned.iter().for_each(|&partition| self.lost(partition));
+        self.assigned.iter().for_each(|&partition| self.forget_watermark(partition));
         (self.stream, self.store)
     }
 
@@ -171,7 +171,10 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     /// Once around; false at the end.
     fn turn(&mut self) -> Result<bool, Fault> {
         self.health.progress();
-        self.load()?;
+        // What comes next is then another assignment.
+        if !self.stream.has_moved() {
+            self.load()?;
+        }
         let polled = match self.shutdown.requested() {
             true => Polled::Ended,
             false => self.stream.poll(&mut self.chunk, self.limits.chunk_records_max, IDLE_MS)?,
@@ -201,10 +204,12 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     /// What moves without records: time in silent partitions, and what other lanes closed.
     fn tick(&mut self) -> Result<(), Fault> {
         self.tick_at = Instant::now();
-        let idle_ms = i64::try_from(self.limits.idle.as_millis()).unwrap_or(i64::MAX);
-        let silent_to_ms = now_ms().saturating_sub(idle_ms);
         for (&number, partition) in &mut self.partitions {
-            if self.stream.silence(number).is_some_and(|silence| silence >= self.limits.idle) {
+            let Some(silence) = self.stream.silence(number) else { continue };
+            if silence.lasted() >= self.limits.idle {
+                // What has come since then is not known yet.
+                let behind = self.limits.idle.saturating_add(silence.until.elapsed());
+                let silent_to_ms = now_ms().saturating_sub(i64::try_from(behind.as_millis()).unwrap_or(i64::MAX));
                 partition.silent(silent_to_ms);
                 self.silent_to_ms = self.silent_to_ms.max(Some(silent_to_ms));
             }
@@ -243,6 +248,7 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             merger.write(state_partitions, &mut self.outputs, self.shutdown.requested())?;
         }
         if self.outputs.is_empty() && self.records == 0 {
+            self.show_watermarks();
             self.recovery.settled();
             return Ok(());
         }
@@ -252,8 +258,8 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         self.stream.commit(&self.offsets())?;
         for (&number, partition) in &mut self.partitions {
             partition.committed(|pane| self.fold.closed(number, pane));
-            show_watermark(&self.metrics, Source { input: F::INPUT, partition: number }, partition.progress());
         }
+        self.show_watermarks();
         if let Some(merger) = &mut self.merger {
             merger.committed();
         }
@@ -276,7 +282,10 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
     fn reassign(&mut self, change: &Assignment) -> Result<(), Fault> {
         for partition in &change.revoked {
             self.assigned.remove(partition);
-            self.lost(*partition);
+            self.forget_watermark(*partition);
+            if let Some(merger) = self.merger.as_mut().filter(|_| *partition == 0) {
+                merger.lost();
+            }
         }
         self.assigned.extend(&change.assigned);
         self.health.set_assigned(true);
@@ -285,11 +294,17 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
         Ok(())
     }
 
-    fn lost(&self, partition: i32) {
-        self.metrics.drift().forget_watermark(F::INPUT.name(), partition);
-        if let Some(merger) = self.merger.as_ref().filter(|_| partition == 0) {
-            merger.lost();
+    /// When all of it is committed.
+    fn show_watermarks(&self) {
+        for (&number, partition) in &self.partitions {
+            if let Some(watermark_ms) = partition.progress().watermark_ms {
+                self.metrics.drift().set_watermark(F::INPUT.name(), number, watermark_ms);
+            }
         }
+    }
+
+    fn forget_watermark(&self, partition: i32) {
+        self.metrics.drift().forget_watermark(F::INPUT.name(), partition);
     }
 
     /// Nothing in memory is true any more.
@@ -325,22 +340,15 @@ impl<'a, S: Stream, F: Fold, R: Store> DriftLane<'a, S, F, R> {
             check_known(source, self.next.next(number), kept.contains_key(&Key::Progress(source)))?;
             let mut partition = Partition::new(source, self.clock, self.fold.table());
             partition.restore(kept)?;
-            show_watermark(&self.metrics, source, partition.progress());
             self.partitions.insert(number, partition);
         }
+        self.show_watermarks();
         if let Some(merger) = self.merger.as_mut().filter(|_| self.assigned.contains(&0)) {
             merger.load(&self.store, &deadline)?;
         }
         self.must_load = false;
         self.health.set_restored();
         Ok(())
-    }
-}
-
-/// What is committed.
-fn show_watermark(metrics: &Metrics, Source { input, partition }: Source, progress: Progress) {
-    if let Some(watermark_ms) = progress.watermark_ms {
-        metrics.drift().set_watermark(input.name(), partition, watermark_ms);
     }
 }
 

@@ -23,10 +23,13 @@ use super::{
 use crate::{
     codec::RecordWriter,
     config::WindowSize,
-    drift::alert::{Alert, Alerts, report_key},
+    drift::{
+        alert::{Alert, Alerts, report_key},
+        report::Alarms,
+    },
     fault::Fault,
     ops::metrics::Metrics,
-    records::DriftReport,
+    records::{AlarmKind, DriftReport},
     stream::{Outputs, Topic, kafka::Deadline},
 };
 
@@ -61,6 +64,8 @@ struct Staged {
     alerts: Vec<Alert>,
     /// Taken out of the state, so that they are started once.
     retrainings: Vec<Alert>,
+    /// Taken out of the state.
+    done: BTreeSet<String>,
 }
 
 impl Merger {
@@ -90,9 +95,11 @@ impl Merger {
     }
 
     /// Another process reports from now on, and tells.
-    pub(super) fn lost(&self) {
+    pub(super) fn lost(&mut self) {
         self.metrics.drift().forget_reports();
         self.alerts.forget();
+        let staged = std::mem::take(&mut self.staged).retrainings;
+        self.unsure.drain(..).chain(staged).for_each(|alert| self.alerts.retrain_unsure(&alert));
     }
 
     /// Nothing in memory is true any more.
@@ -130,11 +137,25 @@ impl Merger {
         let mut alerts = Vec::new();
         for (key, value) in kept {
             match key {
-                // No window would ever clear it.
-                Key::Alarms(ref window, ..) if !names.contains(window) => self.assembly.stale.push(key),
                 Key::Alarms(ref window, ref task, ref arm) => {
-                    let series = (window.clone(), task.clone(), arm.clone());
-                    self.book.set(series, state::parse(&key, &value)?);
+                    let alarms: Alarms = state::parse(&key, &value)?;
+                    if names.contains(window) {
+                        let Alarms { drift, calibration } = alarms;
+                        let raised = [(AlarmKind::Drift, drift), (AlarmKind::Calibration, calibration)]
+                            .map(|(about, alarm)| (about, alarm.is_raised()));
+                        self.metrics.drift().alarms_known(task, arm, window, raised);
+                        self.book.set((window.clone(), task.clone(), arm.clone()), alarms);
+                    } else {
+                        // No window would ever clear them.
+                        tracing::warn!(
+                            window,
+                            task,
+                            arm,
+                            ?alarms,
+                            "forgetting the alarms of a window that is no longer configured"
+                        );
+                        self.assembly.stale.push(key);
+                    }
                 }
                 Key::Alert(_) => alerts.push(state::parse(&key, &value)?),
                 Key::Retrain(ref id) => drop(self.retrainings.insert(id.clone(), state::parse(&key, &value)?)),
@@ -240,6 +261,7 @@ impl Merger {
         for id in &self.done {
             state::write(outputs, partitions, &Key::Alert(id.clone()), None);
         }
+        self.staged.done = self.done.clone();
         if self.assembly.is_due() {
             for ended in self.assembly.advance(partitions, outputs)? {
                 let counted = self.assembly.window(ended);
@@ -286,8 +308,8 @@ impl Merger {
 
     /// What was written is committed: now it may be told.
     pub(super) fn committed(&mut self) {
-        let Staged { reports, alerts, retrainings } = std::mem::take(&mut self.staged);
-        self.done.clear();
+        let Staged { reports, alerts, retrainings, done } = std::mem::take(&mut self.staged);
+        self.done.retain(|id| !done.contains(id));
         reports.iter().for_each(|report| self.metrics.drift().reported(report));
         self.tell(alerts);
         retrainings.into_iter().for_each(|alert| self.alerts.retrain(alert));

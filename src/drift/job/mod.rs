@@ -30,7 +30,10 @@ mod waiting;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -169,7 +172,7 @@ impl Job {
     /// `tell` hears when the job is up, and when one of its lanes has ended, for whatever reason. It can be run again.
     ///
     /// # Errors
-    /// [`Fault`] with [`Action::Exit`]: that of the lane of predictions, else that of the lane of labels.
+    /// [`Fault`] with [`Action::Exit`]: that of the lane that failed first.
     pub fn run(&self, shutdown: &Shutdown, health: &Arc<Health>, tell: &(dyn Fn(bool) + Sync)) -> Result<(), Fault> {
         let told = |is_up| {
             self.metrics.drift().set_up(is_up);
@@ -179,7 +182,13 @@ impl Job {
         if Arc::strong_count(&self.closing) > CLOSING_MAX {
             return Err(Fault::new(EXIT, "starting the drift job: the clients of former starts do not close"));
         }
-        let start = &Start { process: shutdown, lanes: shutdown.part(), health, tell: &told };
+        let start = &Start {
+            process: shutdown,
+            lanes: shutdown.part(),
+            health,
+            has_failed: AtomicBool::new(false),
+            tell: &told,
+        };
         // Recent predictions: one lane writes them, the other asks.
         let index = &Index::new(Arc::clone(&self.models), self.config.drift.labels.index_bytes_max);
         thread::scope(|scope| {
@@ -298,6 +307,8 @@ struct Start<'a> {
     /// Of the lanes: one ends with the other.
     lanes: Shutdown,
     health: &'a Arc<Health>,
+    /// Whether a lane has ended with a fault.
+    has_failed: AtomicBool,
     /// Hears whether the job is up.
     tell: &'a (dyn Fn(bool) + Sync),
 }
@@ -308,11 +319,11 @@ impl Start<'_> {
     fn run(&self, input: Input, lane: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
         let result = catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|_| Err(panicked()));
         self.lane_of(input).set_stopped();
-        let is_first = self.lanes.request();
+        self.lanes.request();
         (self.tell)(false);
         let result = result.inspect_err(|fault| tracing::error!(%fault, "a lane of the drift job ended"));
         // What becomes of the other lane then says nothing of why the job has ended.
-        if is_first || self.process.requested() { result } else { Ok(()) }
+        result.or_else(|fault| if self.has_failed.swap(true, Ordering::Relaxed) { Ok(()) } else { Err(fault) })
     }
 
     /// A lane that reports is connected. Should the other have ended at this moment, the job is not up.

@@ -7,7 +7,7 @@ use std::{sync::atomic::AtomicU64, time::Duration};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 
 use super::{Catalogue, Histogram, Labels, TransactionResult, labels, wait_time, work_time};
-use crate::records::{DriftReport, LabelCounts};
+use crate::records::{AlarmKind, DriftReport, LabelCounts};
 
 use reports::Reports;
 pub use reports::{DRIFT_FEATURES_MAX, DRIFT_LABELS_MAX, DRIFT_SERIES_MAX};
@@ -170,6 +170,11 @@ impl DriftMetrics {
     /// A report was committed.
     pub fn reported(&self, report: &DriftReport) {
         self.reports.reported(report);
+    }
+
+    /// What is known of the alarms of a task, arm and window before the first report of this process.
+    pub fn alarms_known(&self, task: &str, arm: &str, window: &str, raised: [(AlarmKind, bool); 2]) {
+        self.reports.alarms_known(task, arm, window, raised);
     }
 
     /// Another process reports from now on: what is exposed here would stay as it is for ever.

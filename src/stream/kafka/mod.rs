@@ -32,7 +32,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Restore, Stream};
+use super::{Assignment, Chunk, NextOffsets, Outputs, Polled, Restore, Silence, Stream};
 use crate::{
     config::{Kafka, Topics},
     dedup::{Window, WindowLimits},
@@ -100,7 +100,7 @@ pub struct KafkaStream<B> {
     epoch: u64,
     /// Since when each partition has been read to its end; empty when ends are not told.
     at_end: Vec<Option<Instant>>,
-    /// When nothing was waiting to be polled: until then a partition at its end was silent.
+    /// When nothing was waiting to be polled, the last time: until then a partition at its end was silent.
     emptied: Option<Instant>,
     /// When the clients that nobody polls were served.
     served: Instant,
@@ -374,9 +374,9 @@ impl<B: Beside> Stream for KafkaStream<B> {
         self.rebuilds
     }
 
-    fn silence(&self, partition: i32) -> Option<Duration> {
+    fn silence(&self, partition: i32) -> Option<Silence> {
         let since = (*self.at_end.get(usize::try_from(partition).ok()?)?)?;
-        Some(self.emptied?.saturating_duration_since(since))
+        Some(Silence { since, until: self.emptied? })
     }
 
     fn input(&self) -> &str {

@@ -306,6 +306,28 @@ fn a_retraining_whose_commit_had_no_answer_is_dropped_and_counted() {
     assert_eq!(job.count("assize_drift_retrains_total{result=\"dropped\"}"), 1);
 }
 
+#[test]
+fn a_retraining_whose_commit_had_no_answer_is_counted_though_the_partition_goes_away() {
+    let mut job = about_to_retrain();
+    job.transaction(End::Unanswered);
+    job.merger.lost();
+    assert_eq!(job.count("assize_drift_retrains_total{result=\"dropped\"}"), 1);
+    job.settle(|| End::Committed);
+    assert_eq!(job.count("assize_drift_retrains_total{result=\"dropped\"}"), 1, "once");
+}
+
+#[test]
+fn a_raised_alarm_is_shown_before_the_next_window() {
+    let mut job = about_to_retrain();
+    let raised = "assize_drift_alarm_raised{task=\"spam\",arm=\"live\",window=\"1s\",about=\"drift\"}";
+    assert_eq!(job.count(raised), 1);
+    job.merger.lost();
+    job.merger.forget();
+    assert!(!job.metrics.encode().unwrap().contains("assize_drift_alarm_raised{"));
+    job.load();
+    assert_eq!(job.count(raised), 1);
+}
+
 /// One with so many alerts in its state, none of which was told.
 fn with_alerts(count: usize) -> Job {
     let job = about_to_retrain();

@@ -63,12 +63,23 @@ impl Reports {
         let counted = u64::try_from(report.predictions.counted).unwrap_or_default();
         self.predictions.get_or_create(&key).inc_by(counted);
         let figures = figures(&key, report);
+        self.expose(key, &figures);
+    }
+
+    /// Until the first report, these alone are exposed.
+    pub(super) fn alarms_known(&self, task: &str, arm: &str, window: &str, raised: [(AlarmKind, bool); 2]) {
+        let key = labels([("task", task), ("arm", arm), ("window", window)]);
+        let figures = raised.map(|(about, is_raised)| alarm_raised(&key, about, is_raised));
+        self.expose(key, &figures);
+    }
+
+    fn expose(&self, key: Labels, figures: &[(Series, f64)]) {
         let named: BTreeSet<Series> = figures.iter().map(|(series, _)| series.clone()).collect();
         let mut exposed = self.exposed();
         if let Some(index) = exposed.iter().position(|(known, _)| *known == key) {
             exposed.remove(index).1.difference(&named).for_each(|series| self.remove(series));
         }
-        for ((kind, labels), value) in &figures {
+        for ((kind, labels), value) in figures {
             self.figures[*kind as usize].get_or_create(labels).set(*value);
         }
         exposed.push((key, named));
@@ -104,12 +115,7 @@ fn figures(key: &Labels, report: &DriftReport) -> Vec<(Series, f64)> {
         key.iter().cloned().chain(pairs.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect()
     };
     for alarm in &report.alarms {
-        let about = match alarm.about {
-            AlarmKind::Drift => "drift",
-            AlarmKind::Calibration => "calibration",
-        };
-        let raised = f64::from(u8::from(alarm.state == AlarmState::Raised));
-        all.push(((Figures::AlarmRaised, with(&[("about", about)])), raised));
+        all.push(alarm_raised(key, alarm.about, alarm.state == AlarmState::Raised));
     }
     for (feature, effect) in effects(&report.findings) {
         all.push(((Figures::Effect, with(&[("feature", feature)])), effect));
@@ -131,6 +137,15 @@ fn figures(key: &Labels, report: &DriftReport) -> Vec<(Series, f64)> {
         all.extend(ece.map(|ece| ((Figures::Ece, with(&[("label", label)])), ece.value)));
     }
     all
+}
+
+fn alarm_raised(key: &Labels, about: AlarmKind, is_raised: bool) -> (Series, f64) {
+    let about = match about {
+        AlarmKind::Drift => "drift",
+        AlarmKind::Calibration => "calibration",
+    };
+    let labels = key.iter().cloned().chain([("about", about.to_owned())]).collect();
+    ((Figures::AlarmRaised, labels), f64::from(u8::from(is_raised)))
 }
 
 /// The features with the largest effects, as multiples of their floors.
