@@ -1,4 +1,4 @@
-use std::{hint::black_box, time::Instant};
+use std::{collections::HashSet, hint::black_box, time::Instant};
 
 use proptest::prelude::*;
 
@@ -35,10 +35,15 @@ fn tasks() -> impl Strategy<Value = Vec<TaskPrediction<'static>>> {
 }
 
 fn predictions() -> impl Strategy<Value = Vec<Predicted>> {
-    let one = (0..4, 0..2, 0..4_i64, 0..4_000_i64, tasks()).prop_map(|(id, partition, offset, at, tasks)| {
-        predicted(&format!("m{id}"), judged(partition, offset, at), tasks)
-    });
-    proptest::collection::vec(one, 0..60)
+    let one = ((0..4, 0..2, 0..4_i64, 0..4_000_i64), tasks());
+    proptest::collection::vec(one, 0..60).prop_map(|all| {
+        let mut seen = HashSet::new();
+        // No message is judged twice within a millisecond.
+        let all = all.into_iter().filter(|(of, _)| seen.insert(*of));
+        let predicted =
+            |((id, partition, offset, at), tasks)| predicted(&format!("m{id}"), judged(partition, offset, at), tasks);
+        all.map(predicted).collect()
+    })
 }
 
 fn labels() -> impl Strategy<Value = (Label, i32)> {
