@@ -110,9 +110,9 @@ pub(crate) fn consumer(kafka: &Kafka, lane: usize) -> ClientConfig {
         // The default starves a lane for up to a second each time its queue fills (measured).
         ("fetch.queue.backoff.ms", "10"),
         // What is read ahead of each partition: so many records and at most one fetch more, whose bytes on the wire the
-        // second bounds. A record that waits costs several times its own bytes, and 100,000 (the default) do not make a
-        // backlog go faster (measured).
-        ("queued.min.messages", "5000"),
+        // second bounds. A record that waits costs several times its own bytes, and 100,000 (the default) or 5,000 do not
+        // make a backlog go faster (measured).
+        ("queued.min.messages", "2000"),
         ("fetch.message.max.bytes", "262144"),
     ] {
         if !kafka.librdkafka.contains_key(key) {
