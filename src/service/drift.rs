@@ -65,7 +65,7 @@ pub fn run_drift(config: &Config) -> Result<Exit, Failure> {
             shutdown.request();
         }
     });
-    job.stop(handle);
+    job.stop();
     shutdown.drained();
     ended(result)
 }

@@ -110,7 +110,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         ended.into_iter().collect::<Result<(), Fault>>()
     });
     if let Some(job) = job {
-        job.stop(handle);
+        job.stop();
     }
     shutdown.drained();
     ended(result)

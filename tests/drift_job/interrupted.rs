@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     bench::{Bench, SPAM},
-    ground::{Run, Writer, report},
+    ground::{Run, START_MS, Writer, report},
     traffic::Random,
 };
 
@@ -60,7 +60,7 @@ fn assert_same(bench: &Bench, whole: &Run<'_>, other: &Run<'_>, what: &str) {
 #[ignore = "needs Kafka; run ./dev test"]
 fn killed_at_every_step_of_a_snapshot() {
     let bench = Bench::new("drift-steps", PARTITIONS, &format!("{DRIFT}{SPAM}"));
-    fill(&mut Writer::new(&bench, 5), 1_790_000_000_000, Duration::ZERO);
+    fill(&mut Writer::new(&bench, 5), START_MS, Duration::ZERO);
     let whole = Run::new(&bench, "whole");
     let mut job = whole.start("a", &[]);
     let reports = whole.wait_for_reports(REPORTS);
@@ -100,7 +100,7 @@ fn processes_come_go_and_are_killed_while_predictions_flow() {
     let moved = Run::new(&bench, "moved");
     let mut writer = Writer::new(&bench, 6);
     std::thread::scope(|scope| {
-        let writing = scope.spawn(|| fill(&mut writer, 1_790_000_000_000, Duration::from_millis(25)));
+        let writing = scope.spawn(|| fill(&mut writer, START_MS, Duration::from_millis(25)));
         let mut random = Random::new(3);
         let mut jobs = ["a", "b"].map(|instance| moved.start(instance, &[]));
         let mut kills = 0;

@@ -139,8 +139,8 @@ impl Alerts {
 
     /// Ends it: what is not delivered stays in the outbox, a command that runs gets SIGTERM, and SIGKILL
     /// [`GRACE_SECONDS`] later. Blocks for as long; not to be called from a task.
-    pub fn stop(self, handle: &Handle) {
-        let Self { outbox, retraining, .. } = self;
+    pub fn stop(self) {
+        let Self { outbox, retraining, handle, .. } = self;
         drop(outbox);
         if let Some(retraining) = retraining {
             // Then it is dropped, which does not wait.

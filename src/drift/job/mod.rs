@@ -204,9 +204,9 @@ impl Job {
     }
 
     /// Ends what tells of alarms: a command that runs gets SIGTERM, and SIGKILL some seconds later.
-    pub fn stop(self, handle: &Handle) {
+    pub fn stop(self) {
         if let Some(alerts) = Arc::into_inner(self.alerts) {
-            alerts.stop(handle);
+            alerts.stop();
         }
     }
 

@@ -33,7 +33,7 @@ impl Heard {
     }
 
     /// Hears what is left of the offsets from `from` on for these labels. `read` reads from an offset, calls
-    /// [`Answers::hear`], and returns the offset that it came to; none at the end.
+    /// [`Answers::hear`], and returns the offset that it came to, and an error when that is not the end.
     pub(super) fn hear<E>(
         &mut self,
         models: &Models,

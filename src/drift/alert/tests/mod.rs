@@ -114,7 +114,7 @@ impl Bench {
     }
 
     fn stop(&mut self) {
-        self.alerts.take().unwrap().stop(self.runtime.handle());
+        self.alerts.take().unwrap().stop();
     }
 
     fn count(&self, sample: &str) -> u64 {
